@@ -1,0 +1,1 @@
+"""Pure functions and records that every domain shares: grids, colour, hashes, geometry."""

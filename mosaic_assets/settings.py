@@ -1,0 +1,166 @@
+"""Every setting, from one place.
+
+A setting is looked up in this order; the first that has it wins:
+
+1. what the caller passes (a command-line option),
+2. the environment: ``MOSAIC_HOME``, and ``MOSAIC_TARGET__SHARE`` for a setting inside a table,
+3. the file ``mosaic.toml`` in the working directory, or the one named by ``MOSAIC_CONFIG``,
+4. the default written here.
+
+``mosaic settings`` prints them all with their values.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from mosaic_assets.errors import SettingsError
+
+CONFIG_VARIABLE = "MOSAIC_CONFIG"
+"""Environment variable that names the settings file."""
+
+
+class _Table(BaseModel):
+    """A table of settings: unknown names are refused, so that a typing error does not pass unnoticed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Target(_Table):
+    """When a colour library counts as complete."""
+
+    floor: int = Field(3, ge=1, description="Tiles a bucket must hold to count as filled.")
+    share: float = Field(
+        0.8, gt=0, le=1, description="Share of the estimated reachable buckets that must be filled, 0..1."
+    )
+    buckets: int | None = Field(
+        None, ge=1, le=5000, description="Absolute number of filled buckets to reach instead of the share."
+    )
+
+
+class Limits(_Table):
+    """Where steering stops, whatever the target says."""
+
+    max_rounds: int = Field(12, ge=1, description="Rounds a biome may take.")
+    max_tiles: int = Field(200_000, ge=1, description="Tiles that may be planned in all biomes together.")
+    max_runs_in_flight: int = Field(4, ge=1, description="Harvest runs asked for at a time; a wave is no larger.")
+    min_new_per_1000: float = Field(
+        2.0, ge=0, description="A biome is saturated when 1,000 more tiles promise fewer useful tiles than this."
+    )
+    quarantine_after: int = Field(3, ge=1, description="Failures in a row after which a biome is left alone.")
+    backoff_s: float = Field(60.0, ge=0, description="Pause after a failed run, doubled by each further one, seconds.")
+
+
+class Network(_Table):
+    """How servers are talked to."""
+
+    contact: str = Field("", description="Address put into the User-Agent so that a provider can reach you.")
+    timeout_s: float = Field(20.0, gt=0, description="Seconds to wait for a connection, and for each part of an answer.")
+    retries: int = Field(4, ge=0, description="Further tries after a passing failure (timeout, 429, 5xx).")
+    backoff_s: float = Field(0.5, ge=0, description="Pause before the first further try, doubled each time, seconds.")
+    max_retry_after_s: float = Field(60.0, ge=0, description="Longest Retry-After that is waited for, seconds.")
+    max_body_bytes: int = Field(4_000_000, ge=1, description="An answer larger than this is refused, bytes.")
+
+
+class Settings(BaseSettings):
+    """All settings; built once with `load_settings`, then passed on. Immutable."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MOSAIC_", env_nested_delimiter="__", extra="forbid", frozen=True, nested_model_default_partial_update=True
+    )
+
+    home: Path = Field(Path("mosaic_data"), description="Folder that holds everything the pipeline makes.")
+    seed: int = Field(20_240_615, ge=0, description="Seed of every plan; the same seed asks for the same tiles.")
+    source: str = Field("embedded", description="Name of the imagery source to harvest; see `mosaic sources`.")
+    zoom: int | None = Field(None, ge=0, le=24, description="Zoom level to harvest; default: the source's own.")
+    round_tiles: int = Field(1_000, ge=1, le=100_000, description="Tiles planned in one round of one biome.")
+    bucket_cap: int = Field(100, ge=1, description="Tiles a bucket may hold.")
+    workers: int = Field(
+        default_factory=lambda: os.cpu_count() or 1, ge=1, description="Threads that fetch and judge in one run."
+    )
+    keep_shard_bytes: bool = Field(False, description="Keep the source bytes in a round's file after its merge.")
+    check_sample: int = Field(200, ge=1, description="Tiles that the recomputing checks draw.")
+    acknowledged_terms: tuple[str, ...] = Field(
+        (), description="Names of sources whose terms you have read and take responsibility for."
+    )
+    target: Target = Field(default_factory=Target)
+    limits: Limits = Field(default_factory=Limits)
+    network: Network = Field(default_factory=Network)
+    biomes: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Further biomes, or changes to ours.")
+    sources: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Further imagery sources.")
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, home: Path) -> Path:
+        return Path(os.path.abspath(home.expanduser()))
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Caller, then environment, then file; no dotenv and no secrets folder: one way to set a thing."""
+        del dotenv_settings, file_secret_settings
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=config_path())
+
+    @property
+    def library(self) -> Path:
+        """The folder ``mosaic_library`` of reference 1's layout."""
+        return self.home / "mosaic_library"
+
+    @property
+    def harvest(self) -> Path:
+        """The folder of the harvested rounds, one folder a biome below it."""
+        return self.home / "harvest"
+
+
+def config_path() -> Path:
+    """Path of the settings file, whether or not it exists: ``$MOSAIC_CONFIG`` or ``./mosaic.toml``."""
+    return Path(os.environ.get(CONFIG_VARIABLE) or "mosaic.toml")
+
+
+def load_settings(**given: Any) -> Settings:
+    """Build the settings; ``None`` among the given values means "not given".
+
+    Raises
+    ------
+    SettingsError
+        An unknown name, a value out of range, or a ``mosaic.toml`` that is not TOML.
+
+    Examples
+    --------
+    >>> load_settings(home="/tmp/somewhere", target={"floor": 5}).target.floor
+    5
+    """
+    named = os.environ.get(CONFIG_VARIABLE)
+    if named and not Path(named).is_file():
+        raise SettingsError(
+            f"{CONFIG_VARIABLE} names the settings file {named!r}, which does not exist; create it or unset the variable"
+        )
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        raise SettingsError(_explain(error)) from error
+    except ValueError as error:  # tomllib's and pydantic-settings' own complaints
+        raise SettingsError(f"reading settings from {config_path()} failed: {error}; mend the file") from error
+
+
+def _explain(error: ValidationError) -> str:
+    problems = "; ".join(
+        f"{'.'.join(map(str, item['loc']))} = {item['input']!r}: {item['msg'].lower()}" for item in error.errors()
+    )
+    return f"settings are not usable: {problems}. `mosaic settings` lists every setting with its default."

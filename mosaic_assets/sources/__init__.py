@@ -1,0 +1,1 @@
+"""Imagery sources: the only place that makes outgoing requests or reads imagery."""
