@@ -53,9 +53,11 @@ class Limits(_Table):
 
     max_rounds: int = Field(12, ge=1, description="Rounds a biome may take.")
     max_tiles: int = Field(200_000, ge=1, description="Tiles that may be planned in all biomes together.")
-    max_runs_in_flight: int = Field(4, ge=1, description="Harvest runs asked for at a time; a wave is no larger.")
-    min_new_per_1000: float = Field(
-        2.0, ge=0, description="A biome is saturated when 1,000 more tiles promise fewer useful tiles than this."
+    max_runs_in_flight: int = Field(6, ge=1, description="Harvest runs asked for at a time; a wave is no larger.")
+    min_useful_per_1000: float = Field(
+        5.0,
+        ge=0,
+        description="A biome is saturated when 1,000 more tiles promise fewer useful ones than this.",
     )
     quarantine_after: int = Field(3, ge=1, description="Failures in a row after which a biome is left alone.")
     backoff_s: float = Field(60.0, ge=0, description="Pause after a failed run, doubled by each further one, seconds.")
@@ -65,7 +67,9 @@ class Network(_Table):
     """How servers are talked to."""
 
     contact: str = Field("", description="Address put into the User-Agent so that a provider can reach you.")
-    timeout_s: float = Field(20.0, gt=0, description="Seconds to wait for a connection, and for each part of an answer.")
+    timeout_s: float = Field(
+        20.0, gt=0, description="Seconds to wait for a connection, and for each part of an answer."
+    )
     retries: int = Field(4, ge=0, description="Further tries after a passing failure (timeout, 429, 5xx).")
     backoff_s: float = Field(0.5, ge=0, description="Pause before the first further try, doubled each time, seconds.")
     max_retry_after_s: float = Field(60.0, ge=0, description="Longest Retry-After that is waited for, seconds.")
@@ -76,7 +80,11 @@ class Settings(BaseSettings):
     """All settings; built once with `load_settings`, then passed on. Immutable."""
 
     model_config = SettingsConfigDict(
-        env_prefix="MOSAIC_", env_nested_delimiter="__", extra="forbid", frozen=True, nested_model_default_partial_update=True
+        env_prefix="MOSAIC_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        nested_model_default_partial_update=True,
     )
 
     home: Path = Field(Path("mosaic_data"), description="Folder that holds everything the pipeline makes.")
@@ -86,23 +94,26 @@ class Settings(BaseSettings):
     round_tiles: int = Field(1_000, ge=1, le=100_000, description="Tiles planned in one round of one biome.")
     bucket_cap: int = Field(100, ge=1, description="Tiles a bucket may hold.")
     workers: int = Field(
-        default_factory=lambda: os.cpu_count() or 1, ge=1, description="Threads that fetch and judge in one run."
+        default_factory=lambda: os.cpu_count() or 1,
+        ge=1,
+        description="Threads that fetch and judge in one run.",
     )
     keep_shard_bytes: bool = Field(False, description="Keep the source bytes in a round's file after its merge.")
     check_sample: int = Field(200, ge=1, description="Tiles that the recomputing checks draw.")
     acknowledged_terms: tuple[str, ...] = Field(
         (), description="Names of sources whose terms you have read and take responsibility for."
     )
-    target: Target = Field(default_factory=Target)
-    limits: Limits = Field(default_factory=Limits)
-    network: Network = Field(default_factory=Network)
+    target: Target = Field(default_factory=lambda: Target())
+    limits: Limits = Field(default_factory=lambda: Limits())
+    network: Network = Field(default_factory=lambda: Network())
+    builtin_biomes: bool = Field(True, description="False: harvest only the biomes of your own tables.")
     biomes: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Further biomes, or changes to ours.")
     sources: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Further imagery sources.")
 
     @field_validator("home")
     @classmethod
     def _absolute(cls, home: Path) -> Path:
-        return Path(os.path.abspath(home.expanduser()))
+        return home.expanduser().absolute()
 
     @classmethod
     def settings_customise_sources(

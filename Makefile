@@ -1,0 +1,48 @@
+# `make run` and `make test` set up everything themselves: Python >= 3.11 and make are all they need.
+.PHONY: run ui test check bench lock clean format
+.DEFAULT_GOAL := run
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+# requirements/*.txt are pinned and hashed; uv, pinned and hashed itself, installs them.
+$(READY): requirements/bootstrap.txt requirements/dev.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mosaic_assets needs Python 3.11 or newer: make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+	$(BIN)/uv pip sync --quiet --require-hashes requirements/dev.txt
+	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+run: $(READY)  ## grow a colour library to its target on embedded imagery, offline
+	$(BIN)/mosaic run
+
+ui: $(READY)  ## the Dagster UI and daemon, sensors on
+	$(BIN)/mosaic up
+
+test: $(READY)  ## all tests
+	$(BIN)/python -m pytest
+
+check: $(READY)  ## format, lint, types, import contracts, tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/dagster definitions validate -w workspace.yaml
+	$(BIN)/python -m pytest
+
+format: $(READY)  ## format and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(READY)  ## every benchmark, each printing its ratio
+	for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+lock: $(READY)  ## pin the dependencies anew
+	$(BIN)/uv pip compile -q -U --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links requirements/bootstrap.in -o requirements/bootstrap.txt
+	$(BIN)/uv pip compile -q -U --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --extra dev pyproject.toml -o requirements/dev.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links -c requirements/dev.txt pyproject.toml -o requirements/base.txt
+
+clean:  ## remove what can be made again (never the data home)
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

@@ -1,0 +1,193 @@
+"""Commands that look and change nothing."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mosaic_assets.cli import options
+from mosaic_assets.cli.screen import out, print_json, print_table
+
+EXIT_FAILED = 1
+
+
+@click.command()
+@options.home
+@options.targeting
+@options.as_json
+def coverage(as_json: bool, **given: Any) -> None:
+    r"""Show what the library covers, what is within reach, and where every biome stands.
+
+    \b
+    Examples:  mosaic coverage
+               mosaic coverage --floor 10 --share 0.9 --json
+    """
+    settings = options.settings_from(**given)
+    from mosaic_assets.library.coverage import read_state
+    from mosaic_assets.library.report import current_decision, summary
+
+    state = read_state(settings)
+    content = summary(settings, current_decision(settings, state), state)
+    if as_json:
+        print_json(content)
+        return
+    print_table(content["biomes"])
+    overall = content["overall"]
+    out.print(f"\n{content['summary']}")
+    out.print(
+        f"{content['tiles']:,} tiles in {content['buckets_with_tiles']:,} buckets, of {content['asked']:,} asked for; "
+        f"1,000 more of the same mixture would find about {overall['new_per_1000']:.1f} new buckets"
+    )
+
+
+@click.command()
+@options.home
+@click.option("--newest", is_flag=True, help="Open only the pictures of the newest merge.")
+@options.as_json
+def check(home: Path | None, newest: bool, as_json: bool) -> None:
+    r"""Run every check; exit with 1 when one that blocks fails. For the CI of whoever uses the data.
+
+    \b
+    Example:  mosaic check --home /data/tiles
+    """
+    from mosaic_assets.library.checks import CHECKS, Scope, run_check
+
+    settings = options.settings_from(home=home)
+    scope = Scope.NEWEST if newest else Scope.ALL
+    rows = []
+    for item in CHECKS:
+        found = run_check(item, settings, scope)
+        word = "passed" if found.passed else "FAILED" if item.blocking else "warning"
+        rows.append({"check": item.name, "asset": item.asset, "result": word, "found": found.summary})
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(rows)
+    if any(row["result"] == "FAILED" for row in rows):
+        sys.exit(EXIT_FAILED)
+
+
+@click.group()
+def library() -> None:
+    """Look after the colour library."""
+
+
+@library.command()
+@options.home
+@options.as_json
+@click.pass_context
+def verify(context: click.Context, home: Path | None, as_json: bool) -> None:
+    r"""Verify the library on disk: rows, files, pictures, colours, hashes, provenance.
+
+    \b
+    Example:  mosaic library verify
+    """
+    from mosaic_assets.library.checks import CHECKS, Scope, run_check
+
+    settings = options.settings_from(home=home)
+    rows = []
+    for item in CHECKS:
+        if item.asset in ("lab_centroids", "bucketed_library"):
+            found = run_check(item, settings, Scope.ALL)
+            rows.append({"check": item.name, "result": "passed" if found.passed else "FAILED", "found": found.summary})
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(rows)
+    if any(row["result"] == "FAILED" for row in rows):
+        context.exit(EXIT_FAILED)
+
+
+@click.command(name="settings")
+@options.home
+@options.as_json
+def show_settings(home: Path | None, as_json: bool) -> None:
+    r"""Print every setting with its value and meaning.
+
+    \b
+    Examples:  mosaic settings
+               MOSAIC_TARGET__SHARE=0.9 mosaic settings --json
+    """
+    settings = options.settings_from(home=home)
+    if as_json:
+        print_json(settings.model_dump(mode="json"))
+        return
+    print_table(list(_setting_rows(settings)))
+
+
+@click.command()
+@options.home
+@options.as_json
+def sources(home: Path | None, as_json: bool) -> None:
+    r"""List the imagery sources: licence, bulk use, zoom range.
+
+    \b
+    Example:  mosaic sources --json
+    """
+    from mosaic_assets.sources.registry import all_records
+
+    records = all_records(options.settings_from(home=home)).values()
+    if as_json:
+        print_json([record.model_dump(mode="json") for record in records])
+        return
+    print_table(
+        [
+            {
+                "source": r.name,
+                "kind": r.kind,
+                "zoom": f"{r.min_zoom}-{r.max_zoom}",
+                "bulk use": str(r.bulk_use),
+                "licence": r.licence,
+                "title": r.title,
+            }
+            for r in records
+        ]
+    )
+
+
+@click.command()
+@options.home
+@options.as_json
+def biomes(home: Path | None, as_json: bool) -> None:
+    r"""List the biomes: where tiles are drawn from.
+
+    \b
+    Example:  mosaic biomes
+    """
+    from mosaic_assets.library.biomes import load_biomes
+
+    rows = [
+        {
+            "biome": b.name,
+            "phase": b.phase,
+            "weight": b.weight,
+            "bounds": ", ".join(f"{edge:g}" for edge in b.geometry().bounds),
+            "title": b.title,
+            "origin": b.origin,
+        }
+        for b in load_biomes(options.settings_from(home=home)).values()
+    ]
+    print_json(rows) if as_json else print_table(rows)
+
+
+def _setting_rows(settings: Any, prefix: str = "") -> Any:
+    from pydantic import BaseModel
+
+    for name, field in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        if isinstance(value, BaseModel):
+            yield from _setting_rows(value, f"{prefix}{name}.")
+        else:
+            variable = "MOSAIC_" + f"{prefix}{name}".replace(".", "__").upper()
+            yield {
+                "setting": prefix + name,
+                "value": str(value),
+                "variable": variable,
+                "meaning": field.description or "",
+            }
+
+
+COMMANDS = [coverage, check, library, show_settings, sources, biomes]

@@ -1,0 +1,50 @@
+"""The group of all commands, and what happens to errors."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from mosaic_assets import __version__
+from mosaic_assets.cli import grow, look, serve
+from mosaic_assets.cli.screen import complain
+from mosaic_assets.errors import MosaicError
+
+EXIT_ERROR = 2
+EXIT_INTERRUPTED = 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="mosaic")
+def mosaic() -> None:
+    r"""Grow curated satellite-imagery datasets to a coverage target, and keep them honest.
+
+    \b
+    Start with:   mosaic run          build the library in one process, offline
+                  mosaic up           the Dagster UI and its daemon
+                  mosaic coverage     what there is, what is missing, and why
+    """
+
+
+for command in (*grow.COMMANDS, *look.COMMANDS, *serve.COMMANDS):
+    mosaic.add_command(command)
+
+
+def main() -> None:
+    """Run the command line; errors of ours end as one message, not as a traceback."""
+    try:
+        mosaic(standalone_mode=False)
+    except MosaicError as error:
+        complain(str(error))
+        sys.exit(EXIT_ERROR)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        complain("stopped; what was published stays, and the same command goes on from there", kind="note")
+        sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:  # the reader of a pipe went away; say nothing more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

@@ -1,0 +1,128 @@
+"""The perceptual hash of a tile, equal to ``imagehash.phash(hash_size=8)`` in every bit.
+
+The equality holds on flat, graded and symmetric pictures too, where most coefficients are rounding noise
+round the median: the pixels must be Pillow's, and the cosine transform scipy's, in float64, row for row.
+"""
+
+from __future__ import annotations
+
+from typing import overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mosaic_assets.core.imaging import check_tiles
+
+FLAT_PHASH = 0x8000000000000000
+"""Hash of every featureless picture but a black one."""
+
+_SIDE = 32  # pixels a side that the transform sees
+_KEPT = 8  # lowest frequencies kept, each way
+_DIGITS = 16
+
+
+def phash(images: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """Perceptual hashes of tiles.
+
+    Parameters
+    ----------
+    images : uint8 (n, 256, 256, 3), RGB; n may be 0.
+
+    Returns
+    -------
+    uint64 (n,): a bit for each of the 8 x 8 lowest frequencies, set where the coefficient exceeds their
+    median, row by row, the first being the most significant.
+
+    Raises
+    ------
+    ValueError
+        Another shape or type.
+
+    Examples
+    --------
+    >>> to_hex(phash(np.full((1, 256, 256, 3), 90, np.uint8)))
+    ['8000000000000000']
+    """
+    from scipy.fft import dct
+
+    small = _shrink(check_tiles(images)).astype(np.float64)
+    if not len(small):
+        return np.empty(0, np.uint64)
+    low = dct(dct(small, axis=1), axis=2)[:, :_KEPT, :_KEPT].reshape(-1, _KEPT * _KEPT)
+    bits = low > np.median(low, axis=1, keepdims=True)
+    return np.packbits(bits, axis=1).view(">u8")[:, 0].astype(np.uint64)
+
+
+@overload
+def to_hex(code: int) -> str: ...
+@overload
+def to_hex(code: NDArray[np.uint64]) -> list[str]: ...
+def to_hex(code: int | NDArray[np.uint64]) -> str | list[str]:
+    """Hash as 16 lower-case hexadecimal digits, as ``str`` of an imagehash gives it; an array gives a list.
+
+    Raises
+    ------
+    ValueError
+        A number outside 0..2**64 - 1.
+
+    Examples
+    --------
+    >>> to_hex(255), to_hex(np.array([1, 2], np.uint64))
+    ('00000000000000ff', ['0000000000000001', '0000000000000002'])
+    """
+    if isinstance(code, np.ndarray):
+        digits = code.astype(">u8").tobytes().hex()
+        return [digits[at : at + _DIGITS] for at in range(0, len(digits), _DIGITS)]
+    if not 0 <= code < 1 << 64:
+        raise ValueError(f"writing {code} as a perceptual hash; expected a whole number from 0 to 2**64 - 1")
+    return f"{int(code):016x}"
+
+
+@overload
+def from_hex(text: str) -> int: ...
+@overload
+def from_hex(text: list[str] | tuple[str, ...]) -> NDArray[np.uint64]: ...
+def from_hex(text: str | list[str] | tuple[str, ...]) -> int | NDArray[np.uint64]:
+    """Hash from its 16 hexadecimal digits; a list or tuple gives a uint64 array.
+
+    Raises
+    ------
+    ValueError
+        A text that is not 16 hexadecimal digits.
+
+    Examples
+    --------
+    >>> from_hex("00000000000000ff"), from_hex(["0000000000000001"])
+    (255, array([1], dtype=uint64))
+    """
+    if not isinstance(text, str):
+        return np.array([from_hex(one) for one in text], np.uint64)
+    try:
+        raw = bytes.fromhex(text)
+    except ValueError:
+        raw = b""
+    if len(raw) != 8 or len(text) != _DIGITS:
+        raise ValueError(f"reading {text!r} as a perceptual hash; expected 16 hexadecimal digits, as tiles.db has them")
+    return int.from_bytes(raw, "big")
+
+
+def hamming(a: NDArray[np.uint64] | int, b: NDArray[np.uint64] | int) -> NDArray[np.uint8]:
+    """Count the bits in which hashes differ: 0..64, uint8; the arguments broadcast together.
+
+    Examples
+    --------
+    >>> hamming(np.array([0, 3], np.uint64), np.array([1, 0], np.uint64))
+    array([1, 2], dtype=uint8)
+    """
+    return np.asarray(np.bitwise_count(np.bitwise_xor(np.asarray(a, np.uint64), np.asarray(b, np.uint64))), np.uint8)
+
+
+def _shrink(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Grey 32 x 32 pictures, (n, 32, 32); the rounding of grey and of the resize is Pillow's."""
+    from PIL import Image
+
+    small = np.empty((len(images), _SIDE, _SIDE), np.uint8)
+    for index, image in enumerate(images):
+        grey = Image.fromarray(image).convert("L")
+        small[index] = np.asarray(grey.resize((_SIDE, _SIDE), Image.Resampling.LANCZOS))
+    return small

@@ -1,0 +1,44 @@
+"""The code location: `build_definitions` and its result for Dagster to load. Loading it reads and connects nothing."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from mosaic_assets.defs.checks import ASSET_CHECKS
+from mosaic_assets.defs.jobs import JOBS
+from mosaic_assets.defs.library_assets import ASSETS
+from mosaic_assets.defs.resources import Workbench
+from mosaic_assets.defs.schedules import SCHEDULES
+from mosaic_assets.defs.sensors import SENSORS
+
+
+def build_definitions(workbench: Workbench | None = None, **overrides: Any) -> dg.Definitions:
+    """Build the definitions for production, for `mosaic run`, or for a test.
+
+    Parameters
+    ----------
+    workbench : what assets get from outside; default: settings from environment and file.
+    **overrides : keyword arguments of `dagster.Definitions` to replace ours, e.g. ``executor``.
+
+    Examples
+    --------
+    >>> sorted(key.to_user_string() for key in build_definitions().resolve_all_asset_keys())
+    ['biomes', 'bucketed_library', 'coverage_report', 'harvested_tiles', 'lab_centroids']
+    """
+    resources: Mapping[str, Any] = {"workbench": workbench or Workbench()}
+    arguments: dict[str, Any] = {
+        "assets": ASSETS,
+        "asset_checks": ASSET_CHECKS,
+        "jobs": JOBS,
+        "sensors": SENSORS,
+        "schedules": SCHEDULES,
+        "resources": resources,
+        # A round is one step that uses threads; a process of its own for it would only cost start-up.
+        "executor": dg.in_process_executor,
+        **overrides,
+    }
+    return dg.Definitions(**arguments)
+
+
+defs = build_definitions()

@@ -1,0 +1,33 @@
+"""The library's checks as asset checks; what they look at is in ``library/checks.py``."""
+
+import dagster as dg
+
+from mosaic_assets.defs.resources import Workbench
+from mosaic_assets.library.checks import CHECKS, Check, Scope, run_check
+
+SCOPE_TAG = "mosaic/scope"
+"""Run tag: ``newest`` lets checks that open pictures look at the newest merge only."""
+
+
+def _asset_check(check: Check) -> dg.AssetChecksDefinition:
+    severity = dg.AssetCheckSeverity.ERROR if check.blocking else dg.AssetCheckSeverity.WARN
+
+    @dg.asset_check(asset=check.asset, name=check.name, blocking=check.blocking, description=check.description)
+    def body(context: dg.AssetCheckExecutionContext, workbench: dg.ResourceParam[Workbench]) -> dg.AssetCheckResult:
+        scope = Scope(context.run.tags.get(SCOPE_TAG, Scope.ALL))
+        found = run_check(check, workbench.settings, scope)
+        details = {
+            key: value if isinstance(value, str | int | float) else dg.MetadataValue.json(value)
+            for key, value in found.details.items()
+        }
+        return dg.AssetCheckResult(
+            passed=found.passed,
+            severity=severity,
+            description=found.summary,
+            metadata={"scope": str(scope), **details},
+        )
+
+    return body
+
+
+ASSET_CHECKS = [_asset_check(check) for check in CHECKS]

@@ -1,0 +1,157 @@
+"""The whole pipeline in one process: the same sensors, jobs and checks that the daemon runs, one after another."""
+
+import logging
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import dagster as dg
+
+from mosaic_assets.defs import jobs
+from mosaic_assets.defs.instance import open_instance
+from mosaic_assets.defs.partitions import biome_partitions
+from mosaic_assets.defs.present import PERMANENT_TAG, REASON_TAG
+from mosaic_assets.defs.resources import Workbench
+from mosaic_assets.errors import MosaicError
+from mosaic_assets.settings import Settings
+
+MAX_TICKS = 10_000
+"""Sensor ticks after which a drive gives up; steering's own limits end it long before."""
+
+
+class Listener(Protocol):
+    """Told what happens."""
+
+    def starting(self, job: str, partition: str | None, why: str) -> None:
+        """A run is about to start."""
+
+    def progress(self, tiles: int) -> None:
+        """Tiles of the run under way are finished."""
+
+    def ended(self, job: str, partition: str | None, error: str | None) -> None:
+        """A run has ended; ``error`` says why it failed."""
+
+
+@dataclass
+class DriveReport:
+    """What a drive did."""
+
+    rounds: int = 0
+    merges: int = 0
+    failures: list[str] = field(default_factory=list)
+    last_word: str = ""
+    """The coverage sensor's reason for asking for nothing more."""
+
+
+def workbench_for(settings: Settings, listener: Listener) -> Workbench:
+    """The workbench of a drive: exactly these settings, and the listener's progress."""
+    return Workbench(settings.model_dump(), listener.progress)
+
+
+def drive(definitions: dg.Definitions, settings: Settings, listener: Listener) -> DriveReport:
+    """Tick both sensors and execute what they ask for, until neither asks for anything.
+
+    Every run is recorded in the data home's Dagster instance, so the UI shows it afterwards.
+
+    Parameters
+    ----------
+    definitions : built with `workbench_for` the same settings and listener.
+    """
+    report = DriveReport()
+    with open_instance(settings) as instance:
+        for _ in range(MAX_TICKS):
+            asked = _tick(definitions, instance, "coverage_sensor", report)
+            for request in asked:
+                _execute(definitions, instance, request, listener, report)
+            merging = _tick(definitions, instance, "merge_sensor", report)
+            for request in merging:
+                _execute(definitions, instance, request, listener, report, default_job=jobs.MERGE)
+            if not asked and not merging:
+                break
+    return report
+
+
+def harvest(
+    definitions: dg.Definitions, settings: Settings, listener: Listener, biome: str, rounds: int
+) -> DriveReport:
+    """Harvest some rounds of one biome as Dagster runs, then merge them."""
+    from mosaic_assets.library.biomes import find_biome
+
+    find_biome(biome, settings)
+    report = DriveReport()
+    with open_instance(settings) as instance:
+        instance.add_dynamic_partitions(str(biome_partitions.name), [biome])
+        wanted = [dg.RunRequest(job_name=jobs.HARVEST, partition_key=biome)] * rounds
+        setup = [] if (settings.library / "centroids.npy").exists() else [dg.RunRequest(job_name=jobs.SETUP)]
+        for request in [*setup, *wanted]:
+            if not _execute(definitions, instance, request, listener, report):
+                break
+        if report.rounds:
+            _execute(definitions, instance, dg.RunRequest(job_name=jobs.MERGE), listener, report)
+    return report
+
+
+def _tick(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, name: str, report: DriveReport
+) -> list[dg.RunRequest]:
+    sensor = definitions.resolve_sensor_def(name)
+    resources = dict(definitions.resources or {})
+    with dg.build_sensor_context(instance, definitions=definitions, sensor_name=name, resources=resources) as context:
+        context.log.setLevel(logging.WARNING)  # the verdicts are for the UI; here the last table shows them
+        result = sensor(context)
+    if isinstance(result, dg.SkipReason):
+        result = dg.SensorResult(skip_reason=result)
+    if not isinstance(result, dg.SensorResult):
+        raise TypeError(f"{name} returned {type(result).__name__}")
+    for request in result.dynamic_partitions_requests or []:
+        if isinstance(request, dg.AddDynamicPartitionsRequest):
+            instance.add_dynamic_partitions(request.partitions_def_name, list(request.partition_keys))
+    if name == "coverage_sensor" and result.skip_reason:
+        report.last_word = result.skip_reason.skip_message or ""
+    return list(result.run_requests or [])
+
+
+def _execute(
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    request: dg.RunRequest,
+    listener: Listener,
+    report: DriveReport,
+    default_job: str = "",
+) -> bool:
+    name = request.job_name or default_job
+    listener.starting(name, request.partition_key, request.tags.get("mosaic/why", ""))
+    try:
+        result = definitions.resolve_job_def(name).execute_in_process(
+            instance=instance,
+            partition_key=request.partition_key,
+            tags=dict(request.tags),
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            raise_on_error=False,
+        )
+    except MosaicError as error:  # from building a resource, before the run exists
+        listener.ended(name, request.partition_key, str(error))
+        report.failures.append(str(error))
+        return False
+    failure = None if result.success else _why(instance, result)
+    listener.ended(name, request.partition_key, failure)
+    if failure:
+        report.failures.append(failure)
+    elif name == jobs.HARVEST:
+        report.rounds += 1
+    elif name == jobs.MERGE:
+        report.merges += 1
+    return failure is None
+
+
+def _why(instance: dg.DagsterInstance, result: dg.ExecuteInProcessResult) -> str:
+    run = instance.get_run_by_id(result.run_id)
+    tags = run.tags if run else {}
+    if PERMANENT_TAG in tags:
+        return tags[REASON_TAG]
+    failed = [check for check in result.get_asset_check_evaluations() if not check.passed]
+    if failed:
+        return "; ".join(f"check {check.check_name}: {check.description}" for check in failed)
+    errors = [event.step_failure_data.error for event in result.get_step_failure_events()]
+    causes = [(error.cause or error).to_string() for error in errors if error]
+    # Whatever is not an error of ours is a bug, and its traceback is what whoever mends it needs.
+    return "\n".join(causes) or f"run {result.run_id} failed without saying why"

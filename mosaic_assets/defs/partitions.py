@@ -1,0 +1,8 @@
+"""How assets are divided."""
+
+import dagster as dg
+
+biome_partitions = dg.DynamicPartitionsDefinition(name="biomes")
+"""One partition a biome. Dynamic, because users add biomes in their settings, and loading the code location reads
+nothing; the coverage sensor, the asset `biomes` and `mosaic up` add the keys. A run is one round of one biome: rounds
+are not a second dimension, or every re-run would be a new key for ever."""

@@ -1,0 +1,332 @@
+"""What must hold of a library, each as a function that looks and tells; nothing here changes anything."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mosaic_assets.core.records import Outcome
+from mosaic_assets.errors import MosaicError
+from mosaic_assets.library.biomes import load_biomes
+from mosaic_assets.library.centroids import BUCKETS, CENTROIDS_META, load_centroids
+from mosaic_assets.library.coverage import coverage, read_state
+from mosaic_assets.settings import Settings
+from mosaic_assets.store.library_db import LibraryDatabase, LibraryRow, open_library
+from mosaic_assets.store.rounds import published_rounds, read_header, read_rows, round_path
+
+LAB_TOLERANCE = 1e-9
+"""Largest difference between a stored and a recomputed LAB mean: rounding of another order of summation."""
+
+EXAMPLES = 5
+"""Offenders named in a failed check."""
+
+
+class Scope(StrEnum):
+    """How much a check that opens pictures looks at."""
+
+    NEWEST = "newest"
+    """The tiles of the newest merge: after every merge."""
+    ALL = "all"
+    """Every tile: by night, and by `mosaic check`."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What a check found."""
+
+    passed: bool
+    summary: str
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A check by name: the asset it belongs to, and whether its failure must stop consumers."""
+
+    name: str
+    asset: str
+    blocking: bool
+    run: Callable[[Settings, Scope], CheckResult]
+
+    @property
+    def description(self) -> str:
+        """The first line of the function's docstring."""
+        return (self.run.__doc__ or "").strip().splitlines()[0]
+
+
+def run_check(check: Check, settings: Settings, scope: Scope) -> CheckResult:
+    """Run a check; an error of ours that it meets is a failure with that error's message."""
+    try:
+        return check.run(settings, scope)
+    except MosaicError as error:
+        return CheckResult(False, str(error))
+
+
+def centroids_are_the_published_ones(settings: Settings, scope: Scope) -> CheckResult:
+    """Centroids are 5,000 finite LAB colours with the recorded SHA-256 and colour method, and the library's own."""
+    del scope
+    centroids = load_centroids(settings.library)
+    return CheckResult(
+        True,
+        f"{len(centroids.lab):,} centroids, SHA-256 {centroids.record.sha256[:16]}...",
+        {"sha256": centroids.record.sha256, "colour method": centroids.record.colour_method},
+    )
+
+
+def biomes_are_places(settings: Settings, scope: Scope) -> CheckResult:
+    """Every biome has a geometry on Earth and a weight."""
+    del scope
+    biomes = load_biomes(settings)
+    areas = {name: biome.geometry().area for name, biome in biomes.items()}
+    return CheckResult(all(area > 0 for area in areas.values()), f"{len(areas)} biomes", {"square degrees": areas})
+
+
+def rounds_are_complete(settings: Settings, scope: Scope) -> CheckResult:
+    """Every round file has one row for each planned tile, each with a known outcome, and the bytes it promises."""
+    problems, seen = [], 0
+    for biome, numbers in published_rounds(settings.harvest).items():
+        for number in numbers if scope is Scope.ALL else numbers[-1:]:
+            path = round_path(settings.harvest, biome, number)
+            problems += [f"{path.name} of {biome}: {problem}" for problem in _round_problems(path)]
+            seen += 1
+    return _result(problems, f"{seen} round file(s)")
+
+
+def rows_and_files_agree(settings: Settings, scope: Scope) -> CheckResult:
+    """Every row has its file, every file its row, and `temp/` is empty."""
+    del scope
+    with open_library(settings.library) as database:
+        rows = {str(row[0]) for row in database.query("SELECT filepath FROM tiles")}
+    root = settings.library.parent
+    files = {path.relative_to(root).as_posix() for path in settings.library.glob("bucket_*/*")}
+    leftovers = [path.name for path in (settings.library / "temp").glob("*")]
+    problems = [f"no file for row {path}" for path in sorted(rows - files)]
+    problems += [f"no row for file {path}" for path in sorted(files - rows)]
+    problems += [f"left in temp: {name}" for name in sorted(leftovers)]
+    return _result(problems, f"{len(rows):,} rows, {len(files):,} files")
+
+
+def pictures_are_tiles(settings: Settings, scope: Scope) -> CheckResult:
+    """Every picture decodes to 256 x 256 RGB."""
+    with open_library(settings.library) as database:
+        rows = _rows_in_scope(database, scope)
+        total = database.count()
+    with ThreadPoolExecutor(settings.workers) as pool:
+        found = pool.map(partial(_picture_problem, settings.home), rows, chunksize=64)
+        problems = [problem for problem in found if problem]
+    return _result(problems, f"{len(rows):,} of {total:,} pictures decoded ({scope})")
+
+
+def stored_values_are_recomputable(settings: Settings, scope: Scope) -> CheckResult:
+    """LAB mean, bucket and perceptual hash equal a recomputation by other code (skimage, imagehash) on a sample."""
+    with open_library(settings.library) as database:
+        rows = _rows_in_scope(database, scope)
+    sample = random.Random(settings.seed).sample(rows, min(settings.check_sample, len(rows)))  # noqa: S311
+    tree = load_centroids(settings.library).tree()
+    problems = [problem for row in sample if (problem := _value_problem(settings.home, row, tree))]
+    return _result(problems, f"{len(sample):,} tiles recomputed ({scope})")
+
+
+def no_bucket_exceeds_the_cap(settings: Settings, scope: Scope) -> CheckResult:
+    """No bucket holds more tiles than the cap."""
+    del scope
+    with open_library(settings.library) as database:
+        rows = database.query("SELECT bucket_id, count(*) FROM tiles GROUP BY bucket_id ORDER BY 2 DESC")
+    problems = [f"bucket {bucket} holds {count}" for bucket, count in rows if count > settings.bucket_cap]
+    fullest = rows[0][1] if rows else 0
+    return _result(problems, f"{len(rows):,} buckets, the fullest holds {fullest} of {settings.bucket_cap}")
+
+
+def no_exact_duplicate_in_a_bucket(settings: Settings, scope: Scope) -> CheckResult:
+    """No two tiles of a bucket share a perceptual hash."""
+    del scope
+    with open_library(settings.library) as database:
+        rows = database.query(
+            "SELECT bucket_id, phash, count(*) FROM tiles GROUP BY bucket_id, phash HAVING count(*) > 1"
+        )
+        total = database.count()
+    return _result([f"bucket {b}: {n} tiles with hash {h}" for b, h, n in rows], f"{total:,} tiles")
+
+
+def provenance_is_complete(settings: Settings, scope: Scope) -> CheckResult:
+    """Every tile says where it lies, where it came from, when, and under which licence and attribution."""
+    del scope
+    texts = (
+        "source",
+        "imagery",
+        "release",
+        "biome",
+        "fetched_at",
+        "sha256",
+        "licence",
+        "attribution",
+        "csquare",
+    )
+    empty = " OR ".join(f"p.{name} = ''" for name in texts)
+    with open_library(settings.library) as database:
+        rows = database.query(
+            f"SELECT t.id FROM tiles t LEFT JOIN provenance p USING (id) WHERE p.id IS NULL OR {empty}"
+        )
+        total = database.count()
+    return _result([f"tile {row[0]}" for row in rows], f"{total:,} tiles")
+
+
+def tiles_lie_in_their_biome(settings: Settings, scope: Scope) -> CheckResult:
+    """Every tile meets the geometry of the biome it was harvested for."""
+    del scope
+    biomes, problems, seen, strangers = load_biomes(settings), [], 0, set()
+    with open_library(settings.library) as database:
+        names = [str(row[0]) for row in database.query("SELECT DISTINCT biome FROM provenance")]
+        for name in names:
+            if name not in biomes:
+                strangers.add(name)
+                continue
+            rows = database.query("SELECT id, west, south, east, north FROM provenance WHERE biome = ?", (name,))
+            problems += [f"tile {row} lies outside {name}" for row in _outside(rows, biomes[name].geometry())]
+            seen += len(rows)
+    return _result(problems, f"{seen:,} tiles", {"biomes no longer in the settings": sorted(strangers)})
+
+
+def ledger_adds_up(settings: Settings, scope: Scope) -> CheckResult:
+    """Outcomes add up to the planned tiles, bucket counts to the rows, and the database passes its integrity check."""
+    del scope
+    with open_library(settings.library) as database:
+        problems = [
+            f"round {r.round} of {r.biome}: {sum(r.outcomes.values())} outcomes for {r.planned} planned tiles"
+            for r in database.rounds()
+            if sum(r.outcomes.values()) != r.planned
+        ]
+        counted = np.zeros(BUCKETS, np.int64)
+        for bucket, count in database.query("SELECT bucket_id, count(*) FROM tiles GROUP BY bucket_id"):
+            counted[bucket] = count
+        wrong = np.flatnonzero(counted != database.bucket_counts(BUCKETS))
+        problems += [f"bucket {bucket} holds {counted[bucket]} rows, its count differs" for bucket in wrong.tolist()]
+        problems += [str(row[0]) for row in database.query("PRAGMA integrity_check") if row[0] != "ok"]
+        if database.meta(CENTROIDS_META) is None:
+            problems.append("the library does not say which centroids it was built with")
+        rounds = len(database.rounds())
+    return _result(problems, f"{rounds} merged rounds")
+
+
+def coverage_target_is_met(settings: Settings, scope: Scope) -> CheckResult:
+    """The coverage target is reached (a warning only: the library is sound, but not finished)."""
+    del scope
+    overall, _ = coverage(read_state(settings), settings.target)
+    goal = (
+        f"{settings.target.buckets} buckets"
+        if settings.target.buckets
+        else f"{settings.target.share:.0%} of about {overall.reachable:.0f} reachable ones"
+    )
+    return CheckResult(
+        overall.meets(settings.target),
+        f"{overall.filled} buckets hold {settings.target.floor} or more tiles; the target is {goal}",
+        {"share": overall.share, "reachable": overall.reachable, "filled": overall.filled},
+    )
+
+
+CHECKS: tuple[Check, ...] = tuple(
+    Check(run.__name__, asset, blocking, run)
+    for asset, blocking, run in (
+        ("lab_centroids", True, centroids_are_the_published_ones),
+        ("biomes", True, biomes_are_places),
+        ("harvested_tiles", True, rounds_are_complete),
+        ("bucketed_library", True, rows_and_files_agree),
+        ("bucketed_library", True, pictures_are_tiles),
+        ("bucketed_library", True, stored_values_are_recomputable),
+        ("bucketed_library", True, no_bucket_exceeds_the_cap),
+        ("bucketed_library", True, no_exact_duplicate_in_a_bucket),
+        ("bucketed_library", True, provenance_is_complete),
+        ("bucketed_library", True, tiles_lie_in_their_biome),
+        ("bucketed_library", True, ledger_adds_up),
+        ("coverage_report", False, coverage_target_is_met),
+    )
+)
+"""Every check, in the order of the lineage. Those that do not block only warn."""
+
+
+def _result(problems: list[str], looked_at: str, details: dict[str, Any] | None = None) -> CheckResult:
+    if not problems:
+        return CheckResult(True, looked_at, details or {})
+    some = "; ".join(problems[:EXAMPLES]) + ("; ..." if len(problems) > EXAMPLES else "")
+    return CheckResult(
+        False,
+        f"{len(problems)} problem(s) in {looked_at}: {some}",
+        {"problems": problems[:100], **(details or {})},
+    )
+
+
+def _rows_in_scope(database: LibraryDatabase, scope: Scope) -> list[LibraryRow]:
+    if scope is Scope.ALL:
+        return database.rows()
+    newest = "SELECT biome, round FROM rounds WHERE merge_number = (SELECT max(merge_number) FROM rounds)"
+    return database.rows(f"(biome, round) IN ({newest})")
+
+
+def _round_problems(path: Path) -> Iterator[str]:
+    import hashlib
+
+    header, position, merged = read_header(path), 0, False
+    for batch in read_rows(path, bodies=True):
+        for row in batch:
+            if row["position"] != position:
+                yield f"row {position} has position {row['position']}"
+            if row["outcome"] not in set(Outcome):
+                yield f"position {position}: unknown outcome {row['outcome']!r}"
+            merged = "body" not in row
+            body = row.get("body")
+            if not merged and row["outcome"] == Outcome.CANDIDATE and body is None:
+                yield f"position {position}: a candidate without bytes"
+            if body is not None and hashlib.sha256(body).hexdigest() != row["sha256"]:
+                yield f"position {position}: the bytes do not have their recorded SHA-256"
+            position += 1
+    if position != header.planned:
+        yield f"{position} rows for {header.planned} planned tiles"
+
+
+def _picture_problem(home: Path, row: LibraryRow) -> str | None:
+    from PIL import Image
+
+    try:
+        with Image.open(home / row.filepath) as picture:
+            picture.load()
+            if picture.format != "PNG" or picture.mode != "RGB" or picture.size != (256, 256):
+                return f"{row.filepath} is {picture.format} {picture.mode} {picture.size[0]} x {picture.size[1]}"
+    except (OSError, ValueError, SyntaxError) as error:
+        return f"{row.filepath} does not decode: {error}"
+    return None
+
+
+def _value_problem(home: Path, row: LibraryRow, tree: Any) -> str | None:
+    import imagehash
+    from PIL import Image
+    from skimage.color import rgb2lab
+
+    try:
+        with Image.open(home / row.filepath) as picture:
+            small, code = np.asarray(picture.reduce(4)), str(imagehash.phash(picture))
+    except (OSError, ValueError, SyntaxError) as error:
+        return f"{row.filepath} does not decode: {error}"
+    lab = rgb2lab((small.reshape(-1, 3).mean(axis=0) / 255)[None, None])[0, 0]
+    stored = (row.mean_l, row.mean_a, row.mean_b)
+    if np.abs(lab - stored).max() > LAB_TOLERANCE:
+        return f"{row.filepath}: stored LAB {stored}, recomputed {tuple(lab.tolist())}"
+    if (bucket := int(tree.query(lab)[1])) != row.bucket_id:
+        return f"{row.filepath}: stored bucket {row.bucket_id}, recomputed {bucket}"
+    return f"{row.filepath}: stored hash {row.phash}, recomputed {code}" if code != row.phash else None
+
+
+def _outside(rows: list[tuple[Any, ...]], geometry: Any) -> list[str]:
+    import shapely
+
+    shapely.prepare(geometry)
+    boxes = shapely.box(*np.array([row[1:] for row in rows], float).T)
+    meets = shapely.intersects(geometry, boxes) & ~shapely.touches(geometry, boxes)
+    return [str(row[0]) for row, inside in zip(rows, meets, strict=True) if not inside]

@@ -1,0 +1,290 @@
+"""One harvest round of one biome: plan, fetch, judge, publish.
+
+Nothing here touches the library: a round only adds its own file, so rounds of different biomes run side by side, on
+any machine, and one that is killed leaves no trace. Running it again plans the same tiles.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mosaic_assets import __version__
+from mosaic_assets.core.csquare_codes import encode
+from mosaic_assets.core.records import Fetched, Outcome, Tile
+from mosaic_assets.core.sampling import plan_tiles
+from mosaic_assets.core.tiles import bounds_of
+from mosaic_assets.library.biomes import Biome, find_biome
+from mosaic_assets.library.centroids import BUCKETS, Centroids, load_centroids
+from mosaic_assets.library.judge import Judgement, judge
+from mosaic_assets.settings import Settings
+from mosaic_assets.sources.records import BulkUse, SourceRecord
+from mosaic_assets.sources.registry import check_zoom, open_source, source_record
+from mosaic_assets.store.library_db import open_library
+from mosaic_assets.store.rounds import (
+    RoundHeader,
+    RoundWriter,
+    published_rounds,
+    read_header,
+    round_path,
+    utc,
+    writing_round,
+)
+
+if TYPE_CHECKING:
+    from mosaic_assets.sources.base import TileSource
+
+BATCH = 64
+"""Tiles judged together; a batch of decoded pictures takes 12 MiB."""
+
+CSQUARE_RESOLUTION = 0.1
+"""Resolution of the c-square kept with each tile, degrees: the next larger than a zoom-15 tile."""
+
+Progress = Callable[[int], None]
+"""Called with the number of tiles just finished."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The tiles of a biome's next round; the same until that round is published."""
+
+    biome: Biome
+    round: int
+    tiles: list[Tile]
+    start: int
+    key: str
+    exhausted: bool
+    """True when the biome has no tile beyond these."""
+
+
+@dataclass(frozen=True, slots=True)
+class HarvestReport:
+    """What a round did; ``path`` is None when the biome was exhausted before and nothing was published."""
+
+    biome: str
+    round: int
+    path: Path | None
+    planned: int
+    exhausted: bool
+    outcomes: dict[str, int]
+    buckets: int
+    """Distinct buckets that the round's tiles fall in."""
+    bytes_fetched: int
+    seconds: float
+    source: str
+
+    @property
+    def tiles_per_second(self) -> float:
+        """Tiles asked for, a second of wall time."""
+        return self.planned / self.seconds if self.seconds else 0.0
+
+
+def plan_round(biome: Biome, settings: Settings, record: SourceRecord) -> Plan:
+    """Plan a biome's next round: the next ``round_tiles`` of its seeded sequence that no round has asked for.
+
+    The sequence depends on the seed, the zoom and the place alone, so the same requests give the same tiles.
+    """
+    zoom = record.default_zoom if settings.zoom is None else settings.zoom
+    check_zoom(record, zoom)
+    key = _plan_key(biome, settings.seed, zoom, record)
+    headers = [
+        read_header(round_path(settings.harvest, biome.name, number))
+        for number in published_rounds(settings.harvest).get(biome.name, [])
+    ]
+    same = [header for header in headers if header.plan_key == key]
+    start = sum(header.planned for header in same)
+    number = max((header.round for header in headers), default=0) + 1
+    if any(header.exhausted for header in same):
+        return Plan(biome, number, [], start, key, exhausted=True)
+    tiles = plan_tiles(
+        biome.geometry(),
+        zoom,
+        seed=_biome_seed(settings.seed, biome.name),
+        start=start,
+        count=settings.round_tiles,
+    )
+    return Plan(biome, number, tiles, start, key, exhausted=len(tiles) < settings.round_tiles)
+
+
+def harvest_round(
+    name: str,
+    settings: Settings,
+    *,
+    progress: Progress | None = None,
+    source: TileSource | None = None,
+) -> HarvestReport:
+    """Harvest the next round of a biome and publish it.
+
+    Parameters
+    ----------
+    name : the biome.
+    progress : told of finished tiles, for a progress bar.
+    source : an opened source to use instead of the one the settings name; the caller closes it.
+
+    Raises
+    ------
+    UnknownNameError, SettingsError, GeometryError, TermsError, ZoomError, CentroidsError
+        The request cannot be carried out as it stands; nothing was fetched.
+    SourceUnavailableError
+        The source stopped answering; nothing was published, the same round can be run again.
+    HomeNotWritableError, RoundExistsError
+        The round could not be published.
+    """
+    biome = find_biome(name, settings)
+    record = source.record if source else source_record(settings.source, settings)
+    plan = plan_round(biome, settings, record)
+    centroids = load_centroids(settings.library)
+    if not plan.tiles:
+        return HarvestReport(name, plan.round - 1, None, 0, True, {}, 0, 0, 0.0, record.name)
+    began = time.perf_counter()
+    with contextlib.nullcontext(source) if source else open_source(settings.source, settings) as opened:
+        answers = opened.fetch(plan.tiles)
+        judged = _judged(answers, centroids, _full_buckets(settings))
+        with writing_round(settings.harvest, name, plan.round) as writer:
+            counts = _write(writer, plan, judged, progress)
+            seconds = time.perf_counter() - began
+            writer.finish(_header(plan, record, settings, centroids, counts, seconds))
+    return HarvestReport(
+        biome=name,
+        round=plan.round,
+        path=round_path(settings.harvest, name, plan.round),
+        planned=len(plan.tiles),
+        exhausted=plan.exhausted,
+        outcomes=dict(sorted(counts.outcomes.items())),
+        buckets=len(counts.buckets),
+        bytes_fetched=counts.bytes,
+        seconds=time.perf_counter() - began,
+        source=record.name,
+    )
+
+
+class _Counts:
+    def __init__(self) -> None:
+        self.outcomes: Counter[str] = Counter()
+        self.buckets: set[int] = set()
+        self.bytes = 0
+
+
+def _judged(answers: Iterable[Fetched], centroids: Centroids, full: frozenset[int]) -> Iterator[list[Judgement]]:
+    tree = centroids.tree()
+    stream = iter(answers)
+    while batch := list(itertools.islice(stream, BATCH)):
+        yield judge(batch, tree, full)
+
+
+def _write(writer: RoundWriter, plan: Plan, batches: Iterable[list[Judgement]], progress: Progress | None) -> _Counts:
+    counts, position = _Counts(), 0
+    for batch in batches:
+        rows = _rows(plan.tiles[position : position + len(batch)], position, batch)
+        writer.append(rows)
+        counts.outcomes.update(row["outcome"] for row in rows)
+        counts.buckets.update(item.bucket_id for item in batch if item.bucket_id is not None)
+        counts.bytes += sum(row["bytes"] for row in rows)
+        position += len(batch)
+        if progress:
+            progress(len(batch))
+    return counts
+
+
+def _rows(tiles: list[Tile], first: int, batch: list[Judgement]) -> list[dict[str, Any]]:
+    zoom = tiles[0].z
+    west, south, east, north = bounds_of([t.x for t in tiles], [t.y for t in tiles], zoom)
+    squares = encode((west + east) / 2, (south + north) / 2, CSQUARE_RESOLUTION)
+    rows = []
+    for index, (tile, item) in enumerate(zip(tiles, batch, strict=True)):
+        answer = item.fetched
+        if answer.tile != tile:
+            raise RuntimeError(f"the source answered {answer.tile} where {tile} was asked")  # a bug of the source
+        lab = item.lab or (None, None, None)
+        rows.append(
+            {
+                "position": first + index,
+                "z": tile.z,
+                "x": tile.x,
+                "y": tile.y,
+                "west": west[index],
+                "south": south[index],
+                "east": east[index],
+                "north": north[index],
+                "csquare": str(squares[index]),
+                "outcome": str(item.outcome),
+                "detail": item.detail,
+                "bucket_id": item.bucket_id,
+                "phash": item.phash,
+                "mean_l": lab[0],
+                "mean_a": lab[1],
+                "mean_b": lab[2],
+                "fetched_at": utc(answer.fetched_at),
+                "etag": answer.etag,
+                "content_type": answer.content_type,
+                "sha256": item.sha256,
+                "bytes": len(answer.body or b""),
+                "body": answer.body if item.outcome is Outcome.CANDIDATE else None,
+            }
+        )
+    return rows
+
+
+def _header(
+    plan: Plan,
+    record: SourceRecord,
+    settings: Settings,
+    centroids: Centroids,
+    counts: _Counts,
+    seconds: float,
+) -> RoundHeader:
+    return RoundHeader(
+        biome=plan.biome.name,
+        round=plan.round,
+        plan_key=plan.key,
+        start=plan.start,
+        planned=len(plan.tiles),
+        exhausted=plan.exhausted,
+        source=record.name,
+        imagery=record.identity[0],
+        release=record.identity[1],
+        zoom=plan.tiles[0].z,
+        licence=record.licence,
+        attribution=record.attribution,
+        synthetic=record.synthetic,
+        repeats_are_placeholders=record.repeats_are_placeholders,
+        terms_acknowledged=_acknowledgement(record, settings),
+        centroids_sha256=centroids.record.sha256,
+        colour_method=centroids.record.colour_method,
+        code_version=__version__,
+        seconds=round(seconds, 3),
+        bytes_fetched=counts.bytes,
+        published_at=utc(datetime.now(UTC)),
+        outcomes=dict(counts.outcomes),
+    )
+
+
+def _acknowledgement(record: SourceRecord, settings: Settings) -> str:
+    if record.bulk_use is BulkUse.ALLOWED or record.name not in settings.acknowledged_terms:
+        return ""
+    return f"the user acknowledged {record.terms_url or 'the terms of ' + record.name}; bulk use: {record.bulk_use}"
+
+
+def _full_buckets(settings: Settings) -> frozenset[int]:
+    if not (settings.library / "tiles.db").exists():
+        return frozenset()
+    with open_library(settings.library) as database:
+        counts = database.bucket_counts(BUCKETS)
+    return frozenset((counts >= settings.bucket_cap).nonzero()[0].tolist())
+
+
+def _biome_seed(seed: int, name: str) -> int:
+    return int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:8], "big")
+
+
+def _plan_key(biome: Biome, seed: int, zoom: int, record: SourceRecord) -> str:
+    text = "/".join(map(str, (seed, zoom, biome.name, biome.fingerprint(), *record.identity)))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,220 @@
+"""Fields and towns: which plan lies on which block, and the colour of every parcel."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mosaic_assets.core.records import Tile
+from mosaic_assets.sources.embedded import atlas
+from mosaic_assets.sources.embedded.cover import KM_PER_DEGREE, classify, lift, ramp, step
+from mosaic_assets.sources.embedded.noise import TILE, Field, hash_cells, node_pixels, unit, upsample
+from mosaic_assets.sources.embedded.places import CITIES, Colour
+from mosaic_assets.sources.embedded.world import colours_near, latitudes
+
+Array = NDArray[np.float64]
+
+_LEVEL = 15
+_BEND = 90.0  # how far plans are bent out of the grid, one standard deviation, in zoom-15 pixels
+FIRST_ZOOM = 11
+"""Below this zoom parcels are smaller than two pixels and are left out."""
+
+_CROPS: tuple[Colour, ...] = (
+    (38, 62, 34), (58, 82, 40), (80, 108, 52), (112, 138, 66), (146, 152, 86), (116, 112, 72), (104, 86, 60),
+    (138, 108, 76), (166, 140, 100), (192, 172, 122), (210, 194, 156),
+)  # fmt: skip
+_ODD: tuple[Colour, ...] = (
+    (206, 196, 66), (128, 112, 142), (216, 218, 216), (48, 42, 40), (70, 96, 98), (48, 130, 74), (172, 96, 64), (160, 176, 90),
+)  # fmt: skip
+_ROOFS: tuple[tuple[Colour, ...], ...] = (
+    ((168, 112, 88), (182, 132, 106), (150, 98, 80), (190, 170, 150), (142, 138, 134), (206, 198, 188)),  # tiled
+    ((150, 150, 152), (118, 120, 122), (188, 188, 188), (96, 98, 102), (214, 214, 212), (132, 134, 142)),  # concrete
+    ((172, 160, 142), (196, 184, 162), (150, 138, 122), (210, 204, 192), (128, 118, 108), (180, 150, 126)),  # earthen
+    ((126, 118, 112), (160, 154, 148), (104, 98, 96), (190, 186, 180), (140, 122, 110), (116, 124, 132)),  # shingle
+)
+
+
+class _Blocks(NamedTuple):
+    """Everything known of the blocks in view, all of shape (rows, columns)."""
+
+    column: NDArray[np.int64]
+    row: NDArray[np.int64]
+    colour: Array
+    crop: Array
+    city: NDArray[np.bool_]
+    lng: Array
+    lat: Array
+
+
+def parcels(tile: Tile, spacing: int, noise: Array) -> NDArray[np.float32] | None:
+    """Colour and opacity of the parcels on a tile.
+
+    Parameters
+    ----------
+    tile : a tile of zoom 11 or more; below, nothing is drawn.
+    spacing : pixels between nodes.
+    noise : (16, n, n), as `noise.fields` gives.
+
+    Returns
+    -------
+    float32 (256, 256, 4): red, green, blue (0..255) already multiplied by the opacity, and 1 - opacity; or None where
+    nothing is built or grown.
+    """
+    if tile.z < FIRST_ZOOM:
+        return None
+    scale = 2.0 ** (_LEVEL - tile.z)
+    top, left = tile.y * TILE * scale, tile.x * TILE * scale
+    bend = _bend(tile, noise)
+    reach = np.abs(bend).max() + 8  # the cubic may overshoot its nodes a little
+    first_row, last_row = _span(top, scale, reach)
+    first_column, last_column = _span(left, scale, reach)
+    blocks = _blocks(np.arange(first_column, last_column + 1), np.arange(first_row, last_row + 1))
+    if not (blocks.city.any() or (blocks.crop > 1 / 256).any()):
+        return None
+    shift = upsample(bend, spacing, 0.25)
+    ramp_ = (np.arange(TILE) + 0.5) * scale
+    v = (shift[1] + (ramp_ + (top - first_row * atlas.SIDE)).astype(np.float32)[:, None]).astype(np.int32)
+    u = (shift[0] + (ramp_ + (left - first_column * atlas.SIDE)).astype(np.float32)[None, :]).astype(np.int32)
+    return _look_up(blocks, u, v)
+
+
+def _span(start: float, scale: float, reach: float) -> tuple[int, int]:
+    return int((start - reach) // atlas.SIDE), int((start + TILE * scale + reach) // atlas.SIDE)
+
+
+def _bend(tile: Tile, noise: Array) -> Array:
+    """Shift of the plans (2, n, n) in zoom-15 pixels: strong in the old world, slight where land was surveyed."""
+    count = noise.shape[-1]
+    pixels = node_pixels(TILE // (count - 3))
+    lng = (tile.x * TILE + pixels) * (360 / (TILE * 2.0**tile.z)) - 180
+    old = np.maximum(step(lng, -45, -30), step(lng, -165, -175))
+    strength = _BEND * (0.12 + 0.88 * old)[None, None, :]
+    return np.asarray(noise[[Field.WARP_U, Field.WARP_V]] * strength)
+
+
+def _look_up(blocks: _Blocks, u: NDArray[np.int32], v: NDArray[np.int32]) -> NDArray[np.float32]:
+    columns = blocks.crop.shape[1]
+    slot = (v >> 8) * np.int32(columns) + (u >> 8)
+    inside = ((v & 255) << 8) + (u & 255)
+    inside += _plan_starts(blocks).ravel().take(slot)
+    number = atlas.plans().take(inside)
+    # Four float32 travel as one 16-byte item: one gather instead of four.
+    table = _colours(blocks).reshape(-1, 4).view(np.complex128).ravel()
+    picked = table.take(slot * np.int32(atlas.NUMBERS) + number)
+    return picked.view(np.float32).reshape(TILE, TILE, 4)
+
+
+def _blocks(columns: NDArray[np.int64], rows: NDArray[np.int64]) -> _Blocks:
+    column, row = np.meshgrid(columns, rows)
+    column &= (1 << _LEVEL) - 1
+    hashes = hash_cells(column, row, 201)
+    # Jitter by some kilometres dissolves the 7 km pixels of the map beneath.
+    at_column = column + 0.5 + 8 * (unit(hashes, 0) - 0.5)
+    at_row = row + 0.5 + 8 * (unit(hashes, 1) - 0.5)
+    lng = at_column * (360 / 2.0**_LEVEL) - 180
+    lat = latitudes(at_row * TILE, _LEVEL)
+    sampled = colours_near(lng, lat)
+    cover = classify(sampled[:3], lat)
+    district = unit(hash_cells(column >> 4, row >> 4, 202), 0)
+    hamlet = unit(hash_cells(column >> 1, row >> 1, 203), 0)
+    mild = step(np.abs(lat), 60, 54) * (sampled[3] > 127)
+    grown = cover.grass * (0.35 + 0.75 * district) + 0.22 * cover.forest * step(district, 0.55, 0.95)
+    grown = grown + 0.06 * cover.arid * step(district, 0.8, 1.0)
+    crop = np.clip(grown, 0, 1) * mild
+    town = _built_up(column, row)
+    town = np.maximum(town, (hamlet < 0.05 * crop) * 0.75)
+    city = (unit(hashes, 2) < town) & (sampled[3] > 60)
+    return _Blocks(column, row, sampled[:3], crop, city, lng, lat)
+
+
+@cache
+def _cities() -> NDArray[np.float64]:
+    return np.array(CITIES)
+
+
+def _built_up(column: NDArray[np.int64], row: NDArray[np.int64]) -> Array:
+    """Share of built-up blocks round the large cities, 0..1, falling off over their radius."""
+    lng = (column + 0.5) * (360 / 2.0**_LEVEL) - 180
+    lat = latitudes((row + 0.5) * TILE, _LEVEL)
+    cities = _cities()
+    close = (np.abs(cities[:, 0] - lng.mean()) < 2.5) & (np.abs(cities[:, 1] - lat.mean()) < 1.5)
+    built = np.zeros(column.shape)
+    for centre_lng, centre_lat, radius in cities[close]:
+        across = (lng - centre_lng) * (1 - (centre_lat / 90) ** 2)
+        down = lat - centre_lat
+        distance = np.sqrt(across * across + down * down) * (KM_PER_DEGREE / radius)
+        built = np.maximum(built, 1.12 - distance * 0.9 * np.maximum(distance, 0.6))
+    return np.asarray(np.clip(built, 0, 1))
+
+
+def _plan_starts(blocks: _Blocks) -> NDArray[np.int32]:
+    """Where in the atlas each block's plan begins."""
+    hashes = hash_cells(blocks.column, blocks.row, 204)
+    county = unit(hash_cells(blocks.column >> 6, blocks.row >> 6, 205), 0)
+    surveyed = np.where(blocks.lng < -40, county < 0.9, county < 0.15)
+    kind = np.where(blocks.city, atlas.STREETS, np.where(surveyed, atlas.SQUARE, atlas.PATCHED))
+    plan = (unit(hashes, 1) * atlas.PLANS).astype(np.int64)
+    return ((kind * atlas.PLANS + plan) * atlas.SIDE * atlas.SIDE).astype(np.int32)
+
+
+def _colours(blocks: _Blocks) -> NDArray[np.float32]:
+    """Table (rows, columns, 64, 4): premultiplied colour and 1 - opacity of every number on every block."""
+    numbers = np.arange(atlas.NUMBERS, dtype=np.int64)
+    column, row = blocks.column[..., None], blocks.row[..., None]
+    hashes = hash_cells(column * atlas.NUMBERS + numbers, row, 206)
+    table = np.empty((*hashes.shape, 4), dtype=np.float32)
+    grown, shown = _grown(blocks, hashes)
+    if blocks.city.any():
+        built = _built(blocks, hashes)
+        grown = np.where(blocks.city[..., None], built, grown)
+        shown = np.where(blocks.city[..., None], 0.94, shown)
+    table[..., :3] = np.moveaxis(grown * shown, 0, -1)
+    table[..., 3] = 1 - shown
+    return table
+
+
+def _grown(blocks: _Blocks, hashes: NDArray[np.uint64]) -> tuple[Array, Array]:
+    """Colours (3, ..., 64) and opacity of fields: a few crops rule a district, a few fields are odd."""
+    district = hash_cells(blocks.column >> 4, blocks.row >> 4, 207)[..., None]
+    parish = hash_cells(blocks.column >> 2, blocks.row >> 2, 208)[..., None]
+    dry = step(blocks.colour[0] - blocks.colour[1], -10, 26)[..., None]
+    middle = 0.12 + 0.5 * dry + 0.45 * (unit(district, 0) - 0.5) + 0.25 * (unit(parish, 0) - 0.5)
+    wide = 0.25 + 0.6 * unit(district, 1)
+    colour = ramp(_CROPS, middle + wide * (unit(hashes, 0) - 0.5))
+    odd = unit(hashes, 1) < 0.02 + 0.10 * (unit(parish, 1) > 0.9)
+    special = ramp(_ODD, np.where(unit(parish, 2) < 0.5, unit(parish, 3), unit(hashes, 2)))
+    colour = np.where(odd, special, colour)
+    base = lift(blocks.colour)[..., None]
+    colour = 0.72 * colour + 0.32 * base
+    colour = colour * (0.86 + 0.28 * unit(hashes, 3)) * (0.84 + 0.32 * unit(parish, 4))
+    colour[:, ..., 0] = 0.5 * base[..., 0] + np.array([92.0, 86, 74])[:, None, None]
+    colour[:, ..., 1] *= 0.55
+    shown = 0.93 * (unit(hashes, 5) < blocks.crop[..., None])
+    shown[..., 0] = 0.65 * (blocks.crop > 0.3)
+    shown[..., 1] = 0.5 * (blocks.crop > 0.4)
+    return colour, shown
+
+
+def _built(blocks: _Blocks, hashes: NDArray[np.uint64]) -> Array:
+    """Colours (3, ..., 64) of towns: streets, shadows, eight greens, roofs of the region's kind."""
+    quarter = hash_cells(blocks.column, blocks.row, 209)[..., None]
+    parish = hash_cells(blocks.column >> 3, blocks.row >> 3, 210)[..., None]
+    europe = (blocks.lng > -12) & (blocks.lng < 32) & (blocks.lat > 34)
+    japan = (blocks.lng > 120) & (blocks.lat > 20)
+    south = (np.abs(blocks.lat) < 33) & (blocks.lng > -20)
+    style = np.where(europe, 0, np.where(japan, 1, np.where(south, 2, 3)))[..., None]
+    style = np.where(unit(quarter, 0) < 0.22, 1, style)
+    shade = unit(hashes, 0)
+    colour = np.zeros((3, *hashes.shape))
+    for number, palette in enumerate(_ROOFS):
+        colour = np.where(style == number, ramp(palette, shade), colour)
+    green = ramp(((44, 60, 36), (66, 82, 48), (96, 104, 64), (124, 120, 82)), shade)
+    colour = np.where(unit(hashes, 1) < 0.35 * unit(quarter, 1), green, colour)
+    colour[..., 2:10] = green[..., 2:10]
+    colour[..., 0] = np.array([124.0, 122, 120])[:, None, None] + 18 * (unit(parish, 1)[..., 0] - 0.5)
+    colour[..., 1] = np.array([58.0, 60, 56])[:, None, None]
+    tone = (0.80 + 0.36 * unit(quarter, 2)) * (0.86 + 0.28 * unit(parish, 2))
+    return np.asarray(colour * tone * (0.88 + 0.2 * unit(hashes, 3)))

@@ -1,0 +1,104 @@
+"""Restraint towards servers and memory: a rate limit a host, and a bounded look-ahead over tiles."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+
+class RateLimiter:
+    """Spaces requests evenly, one clock hand a host; safe to share between threads.
+
+    Requests are spaced rather than saved up: a pause earns no burst, because servers count bursts.
+
+    Parameters
+    ----------
+    per_second
+        Requests a second and host, > 0; ``None`` for no limit (pauses asked for by a host still hold).
+    clock, sleep
+        Monotonic seconds, and a way to wait for seconds; replaced in tests.
+
+    Examples
+    --------
+    >>> waits = []
+    >>> limiter = RateLimiter(4.0, clock=lambda: 100.0, sleep=waits.append)
+    >>> for _ in range(3):
+    ...     limiter.wait("tiles.example")
+    >>> waits
+    [0.25, 0.5]
+    """
+
+    def __init__(
+        self,
+        per_second: float | None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self._spacing_s = 1.0 / per_second if per_second else 0.0
+        self._clock = clock
+        self._sleep = sleep
+        self._free_at: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    def wait(self, host: str) -> None:
+        """Return when the caller may send its next request to `host`; each call takes a place in line."""
+        with self._lock:
+            now = self._clock()
+            start = max(now, self._free_at.get(host, now))
+            self._free_at[host] = start + self._spacing_s
+        # Slept outside the lock, so that other hosts and later callers can reserve meanwhile.
+        if start > now:
+            self._sleep(start - now)
+
+    def pause(self, host: str, seconds: float) -> None:
+        """Let nobody ask `host` for `seconds`; a shorter pause never ends a longer one."""
+        with self._lock:
+            until = self._clock() + seconds
+            self._free_at[host] = max(until, self._free_at.get(host, until))
+
+
+def map_in_order(
+    function: Callable[[Item], Answer], items: Sequence[Item], executor: Executor, ahead: int
+) -> Iterator[Answer]:
+    """Apply `function` in the threads of `executor`; yield answers in the order of `items`.
+
+    At most `ahead` items are under way or waiting to be taken, so a slow consumer bounds memory. Closing the
+    iterator early drops what has not begun.
+
+    Parameters
+    ----------
+    function
+        Called once for each item; what it raises is raised at that item's place.
+    items
+        Any sequence; empty yields nothing.
+    executor
+        Not shut down here.
+    ahead
+        Items under way at a time, >= 1.
+
+    Examples
+    --------
+    >>> from concurrent.futures import ThreadPoolExecutor
+    >>> with ThreadPoolExecutor(2) as pool:
+    ...     list(map_in_order(abs, [-3, 2, -1], pool, 2))
+    [3, 2, 1]
+    """
+    waiting: deque[Future[Answer]] = deque()
+    try:
+        for item in items:
+            if len(waiting) >= ahead:
+                yield waiting.popleft().result()
+            waiting.append(executor.submit(function, item))
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()

@@ -1,0 +1,206 @@
+"""Tiles over HTTP, from any server with one URL a tile."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self
+from urllib.parse import quote, urlsplit
+
+from mosaic_assets.core.records import Fetched, Outcome, Tile
+from mosaic_assets.core.tiles import check_tile
+from mosaic_assets.errors import SettingsError, SourceUnavailableError
+from mosaic_assets.settings import Settings
+from mosaic_assets.sources.client import Answer, HttpClient
+from mosaic_assets.sources.limits import map_in_order
+from mosaic_assets.sources.records import SourceRecord
+
+UNREACHABLE_AT_ONCE = 8
+"""Tiles in a row without a connection, none answered before, after which a source counts as down."""
+FAILED_IN_A_ROW = 20
+"""Passing failures in a row, each after all its retries, after which a source counts as down."""
+URL_LOGGERS = ("urllib3.connectionpool", "urllib3.connection")
+
+
+class XyzSource:
+    """Tiles of a server whose record has ``kind="xyz"``.
+
+    Parameters
+    ----------
+    record
+        Template, limits and placeholder rules of the provider.
+    settings
+        Timeouts and retries are taken from ``settings.network``.
+    client
+        Asks the server; replaced in tests.
+    environ
+        Where the access key is looked up; default: the process environment.
+
+    Raises
+    ------
+    SettingsError
+        The record names an environment variable for its key, and that is not set.
+
+    Examples
+    --------
+    >>> from mosaic_assets.settings import load_settings
+    >>> from mosaic_assets.sources.providers import PRESETS
+    >>> with XyzSource(PRESETS["usgs"], load_settings()) as source:
+    ...     source.url(Tile(x=3, y=5, z=4))[-5:]
+    '4/5/3'
+    """
+
+    def __init__(
+        self,
+        record: SourceRecord,
+        settings: Settings,
+        *,
+        client: HttpClient | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        self.record = record
+        self._key = _key(record, os.environ if environ is None else environ)
+        self._client = client or HttpClient(
+            settings.network, requests_per_s=record.requests_per_s, max_connections=record.max_connections
+        )
+        self._threads = ThreadPoolExecutor(record.max_connections, thread_name_prefix=f"xyz-{record.name}")
+        self._breaker = _Breaker(record)
+        self._filter = _HideKey(self._key)
+        for name in URL_LOGGERS if self._key else ():
+            logging.getLogger(name).addFilter(self._filter)
+
+    def url(self, tile: Tile) -> str:
+        """Return the address of a tile. It contains the access key: never show it."""
+        y = 2**tile.z - 1 - tile.y if self.record.y_from_south else tile.y
+        values = {"z": str(tile.z), "x": str(tile.x), "y": str(y), "key": quote(self._key, safe="")}
+        values["release"] = quote(self.record.release, safe="")
+        url = self.record.url
+        for name, value in values.items():
+            url = url.replace(f"{{{name}}}", value)
+        return url
+
+    def fetch(self, tiles: Sequence[Tile]) -> Iterator[Fetched]:
+        """Yield one answer for each tile, in order; at most twice `max_connections` tiles are fetched ahead.
+
+        Raises
+        ------
+        GeometryError
+            A tile that does not exist.
+        SourceUnavailableError
+            The server is down: `UNREACHABLE_AT_ONCE` or `FAILED_IN_A_ROW` tiles failed one after the other.
+        """
+        for tile in tiles:
+            check_tile(tile)
+        ahead = 2 * self.record.max_connections
+        for tile, answer in map_in_order(self._ask, tiles, self._threads, ahead):
+            self._breaker.note(answer)
+            yield self._judge(tile, answer)
+
+    def _ask(self, tile: Tile) -> tuple[Tile, Answer]:
+        return tile, self._client.get(self.url(tile))
+
+    def _judge(self, tile: Tile, answer: Answer) -> Fetched:
+        """Turn the client's answer into a tile's; here the provider's own "no imagery" marks are known."""
+        headers = answer.headers
+        outcome, detail = answer.outcome, answer.detail
+        if outcome is None:
+            detail = _placeholder(self.record, headers, answer.body)
+            outcome = Outcome.PLACEHOLDER if detail else None
+        return Fetched(
+            tile=tile,
+            body=answer.body if outcome is None else None,
+            outcome=outcome,
+            fetched_at=datetime.now(UTC),
+            etag=headers.get("ETag", ""),
+            content_type=headers.get("Content-Type", ""),
+            detail=detail,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._client.close()
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        for name in URL_LOGGERS:
+            logging.getLogger(name).removeFilter(self._filter)
+
+
+class _Breaker:
+    """Notices that a whole server is down, so that nobody grinds through a thousand tiles."""
+
+    def __init__(self, record: SourceRecord) -> None:
+        self._record = record
+        self._lock = threading.Lock()
+        self._alive = False
+        self._failed = 0
+        self._unreachable = 0
+
+    def note(self, answer: Answer) -> None:
+        """Count one answer; raise when it is the one too many."""
+        with self._lock:
+            if answer.outcome is not Outcome.FETCH_FAILED:
+                self._alive, self._failed, self._unreachable = True, 0, 0
+                return
+            self._failed += 1
+            self._unreachable = self._unreachable + 1 if answer.unreachable else 0
+            never_there = not self._alive and self._unreachable >= UNREACHABLE_AT_ONCE
+            if never_there or self._failed >= FAILED_IN_A_ROW:
+                raise self._error(answer.detail)
+
+    def _error(self, reason: str) -> SourceUnavailableError:
+        parts = urlsplit(self._record.url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        return SourceUnavailableError(
+            f"fetching tiles of source {self._record.name!r} from {parts.hostname} port {port} failed for "
+            f"{self._failed} tiles in a row, each after all retries; the last reason was: {reason}. "
+            "Check that the server runs and can be reached from here, then try again later"
+        )
+
+
+class _HideKey(logging.Filter):
+    """Keeps an access key out of what urllib3 writes to the log at level DEBUG."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__()
+        self._forms = (key, quote(key, safe=""))
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        if any(form in text for form in self._forms):
+            for form in self._forms:
+                text = text.replace(form, "***")
+            # The traceback that goes with some records shows the URL once more.
+            record.msg, record.args, record.exc_info = text, (), None
+        return True
+
+
+def _key(record: SourceRecord, environ: Mapping[str, str]) -> str:
+    if "{key}" not in record.url:
+        return ""
+    key = environ.get(record.key_variable, "").strip()
+    if not key:
+        raise SettingsError(
+            f"opening source {record.name!r} needs its provider's access key in the environment variable "
+            f"{record.key_variable}, which is not set; set it and try again"
+        )
+    return key
+
+
+def _placeholder(record: SourceRecord, headers: Mapping[str, str], body: bytes) -> str:
+    """Name the sign by which a picture is known to stand for "no imagery here", or ''."""
+    if headers.get("blank-tile", "").lower() == "true":
+        return "header blank-tile"
+    if headers.get("X-VE-Tile-Info", "").lower() == "no-tile":
+        return "header X-VE-Tile-Info"
+    if record.placeholder_sha256 and hashlib.sha256(body).hexdigest() in record.placeholder_sha256:
+        return "a known placeholder picture"
+    return ""

@@ -1,0 +1,146 @@
+"""Writing files so that a reader or a crash meets the old file or the new one, never half of one."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from mosaic_assets.errors import BusyError, HomeNotWritableError, RoundExistsError
+
+_REFUSALS = {
+    errno.EACCES: "permission is denied",
+    errno.EPERM: "permission is denied",
+    errno.EROFS: "the file system is read-only",
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.ENOTDIR: "a part of the path is a file, not a folder",
+    errno.EISDIR: "there is a folder of that name",
+    errno.EEXIST: "there is a file of that name where a folder is needed",
+}
+
+
+@contextlib.contextmanager
+def explaining_refusals(attempt: str, path: Path) -> Iterator[None]:
+    """Turn the operating system's refusal to write into a `HomeNotWritableError` that says what to do.
+
+    Parameters
+    ----------
+    attempt : what was being done, to complete "... failed", e.g. ``"publishing round 3 of dallol"``.
+    path : the file or folder it was done to.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = _REFUSALS.get(error.errno or 0)
+        if reason is None:
+            raise
+        raise HomeNotWritableError(
+            f"{attempt} failed: {error.filename or path} cannot be written because {reason}. Nothing that was there is "
+            f"lost. Make room or give permission, or choose another folder with --home or MOSAIC_HOME; then run again"
+        ) from error
+
+
+def make_folder(path: Path) -> Path:
+    """Create a folder with its parents; return it. Raises `HomeNotWritableError`."""
+    with explaining_refusals("creating a folder", path):
+        path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def temporary_beside(path: Path) -> Path:
+    """Name of a temporary file in the folder of ``path``, so that a rename to ``path`` stays on one disk."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")
+
+
+def sync(path: Path) -> None:
+    """Ask the disk to hold a file or a folder's entries before going on."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def publishing(path: Path, attempt: str, *, replace: bool = True) -> Iterator[Path]:
+    """Yield a temporary path to write; on leaving, make it durable and rename it to ``path``.
+
+    When the body raises, the temporary file goes and ``path`` stays as it was.
+
+    Parameters
+    ----------
+    path : where the file is to appear; its folder is created.
+    attempt : what is being done, for the error message.
+    replace : False refuses with `RoundExistsError` when ``path`` exists, also when another process creates it meanwhile.
+    """
+    make_folder(path.parent)
+    temporary = temporary_beside(path)
+    try:
+        with explaining_refusals(attempt, path):
+            yield temporary
+            sync(temporary)
+            if replace:
+                temporary.replace(path)
+            else:
+                _link_new(temporary, path)
+            sync(path.parent)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _link_new(temporary: Path, path: Path) -> None:
+    try:
+        os.link(temporary, path)  # fails if path exists, atomically; a rename would replace it
+    except FileExistsError as error:
+        raise RoundExistsError(
+            f"{path} was published by another run meanwhile; published rounds are immutable. Run again for the next round"
+        ) from error
+
+
+def write_bytes(path: Path, content: bytes, attempt: str) -> None:
+    """Publish ``content`` at ``path`` atomically and durably."""
+    with publishing(path, attempt) as temporary:
+        temporary.write_bytes(content)
+
+
+@contextlib.contextmanager
+def holding(lock_file: Path, purpose: str, *, wait_s: float = 0.0) -> Iterator[None]:
+    """Hold an exclusive lock between processes of one machine; the system frees it when the holder dies.
+
+    Parameters
+    ----------
+    lock_file : an empty file, created if needed and left in place.
+    purpose : what the lock is for, for the message.
+    wait_s : how long to wait for another holder, seconds.
+
+    Raises
+    ------
+    BusyError
+        Another process holds it and did not let go in time.
+    """
+    import fcntl
+    import time
+
+    make_folder(lock_file.parent)
+    with explaining_refusals(f"locking for {purpose}", lock_file):
+        handle = lock_file.open("w")
+    deadline = time.monotonic() + wait_s
+    try:
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as error:
+                if time.monotonic() >= deadline:
+                    raise BusyError(
+                        f"{purpose} cannot start: another process holds {lock_file}. Wait until it has ended, then run again"
+                    ) from error
+                time.sleep(0.05)
+        yield
+    finally:
+        handle.close()

@@ -1,0 +1,326 @@
+"""``tiles.db``: reference 1's table to the letter, and beside it what that table lacks.
+
+========== =======================================================================================
+table      one row for
+========== =======================================================================================
+tiles      a tile in the library; the seven columns and two indexes of reference 1
+provenance the same tile: where it is on Earth, where it came from, under which licence
+rounds     a merged round of a biome: what was planned and what became of it
+hits       a (biome, bucket): how many judged tiles fell there, before cap and duplicates
+buckets    a bucket that holds tiles: how many
+discards   a candidate that the merge did not keep, and why
+pending    a picture that a merge is about to publish; what is left here after a crash is removed
+meta       a fact about the library itself: the centroids it was built with, the colour method
+========== =======================================================================================
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mosaic_assets.store.sqlite import atomic, explaining_sqlite, open_database
+
+SCHEMA_VERSION = 1
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS tiles (
+  id TEXT PRIMARY KEY, bucket_id INTEGER, filepath TEXT, phash TEXT, mean_l REAL, mean_a REAL, mean_b REAL
+);
+CREATE INDEX IF NOT EXISTS idx_bucket ON tiles (bucket_id);
+CREATE INDEX IF NOT EXISTS idx_phash ON tiles (bucket_id, phash);
+CREATE TABLE IF NOT EXISTS provenance (
+  id TEXT PRIMARY KEY REFERENCES tiles (id),
+  source TEXT NOT NULL, imagery TEXT NOT NULL, release TEXT NOT NULL,
+  z INTEGER NOT NULL, x INTEGER NOT NULL, y INTEGER NOT NULL,
+  west REAL NOT NULL, south REAL NOT NULL, east REAL NOT NULL, north REAL NOT NULL,
+  biome TEXT NOT NULL, round INTEGER NOT NULL, position INTEGER NOT NULL,
+  fetched_at TEXT NOT NULL, etag TEXT NOT NULL, sha256 TEXT NOT NULL,
+  licence TEXT NOT NULL, attribution TEXT NOT NULL, synthetic INTEGER NOT NULL, csquare TEXT NOT NULL,
+  UNIQUE (imagery, release, z, x, y)
+);
+CREATE INDEX IF NOT EXISTS idx_provenance_sha256 ON provenance (sha256);
+CREATE TABLE IF NOT EXISTS rounds (
+  biome TEXT NOT NULL, round INTEGER NOT NULL, source TEXT NOT NULL, imagery TEXT NOT NULL, release TEXT NOT NULL,
+  zoom INTEGER NOT NULL, planned INTEGER NOT NULL, exhausted INTEGER NOT NULL, outcomes TEXT NOT NULL,
+  new_buckets INTEGER NOT NULL, bytes_fetched INTEGER NOT NULL, seconds REAL NOT NULL,
+  merge_number INTEGER NOT NULL, published_at TEXT NOT NULL, merged_at TEXT NOT NULL,
+  PRIMARY KEY (biome, round)
+);
+CREATE TABLE IF NOT EXISTS hits (
+  biome TEXT NOT NULL, bucket_id INTEGER NOT NULL, hits INTEGER NOT NULL, PRIMARY KEY (biome, bucket_id)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS buckets (bucket_id INTEGER PRIMARY KEY, kept INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS discards (
+  biome TEXT NOT NULL, round INTEGER NOT NULL, position INTEGER NOT NULL, outcome TEXT NOT NULL, detail TEXT NOT NULL,
+  PRIMARY KEY (biome, round, position)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS pending (filepath TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class MergedRound:
+    """A line of the ledger: one round of one biome that is in the library."""
+
+    biome: str
+    round: int
+    source: str
+    imagery: str
+    release: str
+    zoom: int
+    planned: int
+    exhausted: bool
+    """True when the biome has no further tile to ask for."""
+    outcomes: dict[str, int]
+    new_buckets: int
+    bytes_fetched: int
+    seconds: float
+    merge_number: int
+    published_at: datetime
+    merged_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryRow:
+    """One tile with its provenance; column names are those of the tables."""
+
+    id: str
+    bucket_id: int
+    filepath: str
+    phash: str
+    mean_l: float
+    mean_a: float
+    mean_b: float
+    source: str
+    imagery: str
+    release: str
+    z: int
+    x: int
+    y: int
+    west: float
+    south: float
+    east: float
+    north: float
+    biome: str
+    round: int
+    position: int
+    fetched_at: str
+    etag: str
+    sha256: str
+    licence: str
+    attribution: str
+    synthetic: bool
+    csquare: str
+
+
+TILE_COLUMNS = ("id", "bucket_id", "filepath", "phash", "mean_l", "mean_a", "mean_b")
+"""The columns of ``tiles``, in reference 1's order."""
+
+PROVENANCE_COLUMNS = ("id", *(name for name in LibraryRow.__slots__ if name not in TILE_COLUMNS))
+"""The columns of ``provenance``; `LibraryRow` has the same names."""
+
+
+class LibraryDatabase:
+    """An open ``tiles.db``. Reads run when called; writes happen inside `writing`."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self.path = path
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """One transaction around several writes."""
+        with explaining_sqlite(self.path), atomic(self._connection):
+            yield
+
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Run one reading statement."""
+        with explaining_sqlite(self.path):
+            return self._connection.execute(sql, parameters).fetchall()
+
+    def meta(self, key: str) -> str | None:
+        """One fact about the library, or None."""
+        rows = self.query("SELECT value FROM meta WHERE key = ?", (key,))
+        return str(rows[0][0]) if rows else None
+
+    def set_meta(self, key: str, value: str) -> None:
+        """Record a fact about the library."""
+        with self.writing():
+            self._connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    def bucket_counts(self, buckets: int) -> NDArray[np.int64]:
+        """Tiles in each bucket; int64 of length ``buckets``."""
+        counts = np.zeros(buckets, np.int64)
+        for bucket, kept in self.query("SELECT bucket_id, kept FROM buckets"):
+            counts[bucket] = kept
+        return counts
+
+    def hits(self) -> dict[str, dict[int, int]]:
+        """For each biome, how many judged tiles fell in each bucket."""
+        found: dict[str, dict[int, int]] = {}
+        for biome, bucket, hits in self.query("SELECT biome, bucket_id, hits FROM hits"):
+            found.setdefault(str(biome), {})[int(bucket)] = int(hits)
+        return found
+
+    def rounds(self) -> list[MergedRound]:
+        """The ledger, in the order of the merges."""
+        names = list(MergedRound.__slots__)
+        rows = self.query(f"SELECT {', '.join(names)} FROM rounds ORDER BY merge_number, round, biome")
+        return [_merged_round(dict(zip(names, row, strict=True))) for row in rows]
+
+    def phashes_in(self, buckets: Iterable[int]) -> dict[int, set[str]]:
+        """The perceptual hashes that stand in each of the given buckets."""
+        found: dict[int, set[str]] = {bucket: set() for bucket in buckets}
+        for chunk in _chunks(sorted(found), 500):
+            marks = ",".join("?" * len(chunk))
+            for bucket, phash in self.query(f"SELECT bucket_id, phash FROM tiles WHERE bucket_id IN ({marks})", chunk):
+                found[int(bucket)].add(str(phash))
+        return found
+
+    def known_ids(self, ids: Sequence[str]) -> set[str]:
+        """Those of ``ids`` that are in the library."""
+        known: set[str] = set()
+        for chunk in _chunks(ids, 500):
+            marks = ",".join("?" * len(chunk))
+            known.update(str(row[0]) for row in self.query(f"SELECT id FROM tiles WHERE id IN ({marks})", chunk))
+        return known
+
+    def tiles_with_sha256(self, hashes: Sequence[str]) -> list[tuple[str, int, int, int, str, str]]:
+        """(sha256, x, y, z, id, phash) of the library's tiles whose source bytes have one of these hashes."""
+        found: list[tuple[str, int, int, int, str, str]] = []
+        for chunk in _chunks(hashes, 500):
+            marks = ",".join("?" * len(chunk))
+            found += self.query(
+                "SELECT sha256, x, y, z, id, phash FROM provenance JOIN tiles USING (id) "
+                f"WHERE sha256 IN ({marks}) ORDER BY id",
+                chunk,
+            )
+        return found
+
+    def rows(self, where: str = "1", parameters: Sequence[object] = ()) -> list[LibraryRow]:
+        """Tiles with their provenance, ordered by id."""
+        columns = ", ".join(LibraryRow.__slots__)
+        sql = f"SELECT {columns} FROM tiles JOIN provenance USING (id) WHERE {where} ORDER BY id"
+        return [LibraryRow(*row) for row in self.query(sql, parameters)]
+
+    def count(self) -> int:
+        """Tiles in the library."""
+        return int(self.query("SELECT coalesce(sum(kept), 0) FROM buckets")[0][0])
+
+    # Writes; call them inside `writing`.
+
+    def announce(self, filepaths: Iterable[str]) -> None:
+        """Note pictures that are about to appear, so that a crash before their rows leaves a trace."""
+        with self.writing():
+            self.mark_pending(filepaths)
+
+    def mark_pending(self, filepaths: Iterable[str]) -> None:
+        """Note pictures that the next merge removes unless they have a row by then; call it inside `writing`."""
+        self._connection.executemany("INSERT OR IGNORE INTO pending VALUES (?)", ((path,) for path in filepaths))
+
+    def abandoned(self) -> list[str]:
+        """Announced pictures whose rows never came."""
+        return [str(row[0]) for row in self.query("SELECT filepath FROM pending")]
+
+    def clear_pending(self) -> None:
+        """Forget the announcements; their pictures have rows now, or are gone."""
+        self._connection.execute("DELETE FROM pending")
+
+    def add_tiles(self, rows: Sequence[LibraryRow]) -> None:
+        """Insert tiles, their provenance, and count them in their buckets."""
+        self._insert("tiles", TILE_COLUMNS, rows)
+        self._insert("provenance", PROVENANCE_COLUMNS, rows)
+        self._connection.executemany(
+            "INSERT INTO buckets VALUES (?, 1) ON CONFLICT (bucket_id) DO UPDATE SET kept = kept + 1",
+            ((row.bucket_id,) for row in rows),
+        )
+
+    def remove_tiles(self, ids: Sequence[str]) -> None:
+        """Remove tiles with their provenance and take them off their buckets' counts."""
+        for tile_id in ids:
+            self._connection.execute(
+                "UPDATE buckets SET kept = kept - 1 WHERE bucket_id = (SELECT bucket_id FROM tiles WHERE id = ?)",
+                (tile_id,),
+            )
+            self._connection.execute("DELETE FROM provenance WHERE id = ?", (tile_id,))
+            self._connection.execute("DELETE FROM tiles WHERE id = ?", (tile_id,))
+
+    def add_hits(self, biome: str, hits: dict[int, int]) -> None:
+        """Count judged tiles of a biome."""
+        self._connection.executemany(
+            "INSERT INTO hits VALUES (?, ?, ?) ON CONFLICT (biome, bucket_id) DO UPDATE SET hits = hits + excluded.hits",
+            ((biome, bucket, count) for bucket, count in sorted(hits.items())),
+        )
+
+    def add_discards(self, biome: str, number: int, discards: Iterable[tuple[int, str, str]]) -> None:
+        """Record (position, outcome, detail) of the candidates that were not kept."""
+        self._connection.executemany(
+            "INSERT INTO discards VALUES (?, ?, ?, ?, ?)", ((biome, number, *discard) for discard in discards)
+        )
+
+    def add_round(self, merged: MergedRound) -> None:
+        """Write a line of the ledger."""
+        names = MergedRound.__slots__
+        values = [_plain(getattr(merged, name)) for name in names]
+        marks = ", ".join("?" * len(names))
+        self._connection.execute(f"INSERT INTO rounds ({', '.join(names)}) VALUES ({marks})", values)
+
+    def _insert(self, table: str, columns: Sequence[str], rows: Sequence[LibraryRow]) -> None:
+        marks = ", ".join("?" * len(columns))
+        self._connection.executemany(
+            f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})",
+            ([getattr(row, name) for name in columns] for row in rows),
+        )
+
+
+@contextlib.contextmanager
+def open_library(library: Path, *, create: bool = False) -> Iterator[LibraryDatabase]:
+    """Open ``tiles.db`` in the folder ``mosaic_library``; close it on leaving.
+
+    Raises
+    ------
+    DatabaseError
+        Missing (unless ``create``), not ours, damaged, or from a newer version.
+    """
+    path = library / "tiles.db"
+    connection = open_database(path, SCHEMA, SCHEMA_VERSION, create=create)
+    try:
+        yield LibraryDatabase(connection, path)
+    finally:
+        connection.close()
+
+
+def _merged_round(values: dict[str, object]) -> MergedRound:
+    return MergedRound(
+        **{
+            **values,
+            "exhausted": bool(values["exhausted"]),
+            "outcomes": json.loads(str(values["outcomes"])),
+            "published_at": datetime.fromisoformat(str(values["published_at"])),
+            "merged_at": datetime.fromisoformat(str(values["merged_at"])),
+        }
+    )
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="milliseconds")
+    if isinstance(value, dict):
+        return json.dumps(value, sort_keys=True)
+    return value
+
+
+def _chunks(values: Sequence[object], size: int) -> Iterator[list[object]]:
+    for start in range(0, len(values), size):
+        yield list(values[start : start + size])

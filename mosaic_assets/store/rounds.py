@@ -1,0 +1,205 @@
+"""Round files: one Parquet file for each harvested round of a biome, a row for every planned tile.
+
+``harvest/<biome>/round-00001.parquet`` appears complete or not at all and is never changed, except that after its
+merge the column ``body`` (the source bytes of the candidates) may be dropped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mosaic_assets.errors import StoreError
+from mosaic_assets.store.files import publishing
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FORMAT_VERSION = 1
+_KEY = b"mosaic_assets.round"
+_NAME = re.compile(r"^round-(\d{5})\.parquet$")
+
+
+@dataclass(frozen=True, slots=True)
+class RoundHeader:
+    """What is known of a whole round; stored in the Parquet file's own metadata."""
+
+    biome: str
+    round: int
+    plan_key: str
+    """Fingerprint of (seed, zoom, place): rounds with the same key continue one sequence of tiles."""
+    start: int
+    """Position of the round's first tile in that sequence."""
+    planned: int
+    exhausted: bool
+    source: str
+    imagery: str
+    release: str
+    zoom: int
+    licence: str
+    attribution: str
+    synthetic: bool
+    repeats_are_placeholders: bool
+    terms_acknowledged: str
+    """Which terms the user acknowledged, or empty where none had to be; ``published_at`` says when they were relied on."""
+    centroids_sha256: str
+    colour_method: str
+    code_version: str
+    seconds: float = 0.0
+    bytes_fetched: int = 0
+    published_at: str = ""
+    """ISO 8601, UTC."""
+    outcomes: dict[str, int] = field(default_factory=dict)
+    format_version: int = FORMAT_VERSION
+
+
+def round_schema() -> pa.Schema:
+    """Columns of a round file; the bucket, colour and hash are null where the tile was not judged."""
+    import pyarrow as pa
+
+    text, real = pa.string(), pa.float64()
+    return pa.schema(
+        [
+            ("position", pa.int32()), ("z", pa.int8()), ("x", pa.int32()), ("y", pa.int32()),
+            ("west", real), ("south", real), ("east", real), ("north", real), ("csquare", text),
+            ("outcome", text), ("detail", text),
+            ("bucket_id", pa.int32()), ("phash", text), ("mean_l", real), ("mean_a", real), ("mean_b", real),
+            ("fetched_at", text), ("etag", text), ("content_type", text), ("sha256", text), ("bytes", pa.int32()),
+            ("body", pa.binary()),
+        ]
+    )  # fmt: skip
+
+
+def round_path(harvest: Path, biome: str, number: int) -> Path:
+    """Where a round file stands.
+
+    >>> round_path(Path("harvest"), "dallol", 3).as_posix()
+    'harvest/dallol/round-00003.parquet'
+    """
+    return harvest / biome / f"round-{number:05d}.parquet"
+
+
+def published_rounds(harvest: Path) -> dict[str, list[int]]:
+    """Numbers of the published rounds of each biome, ascending; from the file names alone."""
+    found: dict[str, list[int]] = {}
+    for path in harvest.glob("*/round-*.parquet"):
+        if match := _NAME.match(path.name):
+            found.setdefault(path.parent.name, []).append(int(match[1]))
+    return {biome: sorted(numbers) for biome, numbers in sorted(found.items())}
+
+
+class RoundWriter:
+    """Appends batches of rows to a round file that is not published yet."""
+
+    def __init__(self, temporary: Path) -> None:
+        import pyarrow.parquet as pq
+
+        # Row groups stay small so that reading back, bodies included, never needs a whole round in memory.
+        self._writer = pq.ParquetWriter(temporary, round_schema(), compression="zstd")
+
+    def append(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Write rows, in the order of their positions, as one row group."""
+        import pyarrow as pa
+
+        if rows:
+            self._writer.write_table(pa.Table.from_pylist(list(rows), schema=round_schema()))
+
+    def finish(self, header: RoundHeader) -> None:
+        """Write the header and close the file."""
+        self._writer.add_key_value_metadata({_KEY: json.dumps(asdict(header), sort_keys=True).encode()})
+        self._writer.close()
+
+    def abandon(self) -> None:
+        """Close the file without a header; it will not be published."""
+        self._writer.close()
+
+
+@contextlib.contextmanager
+def writing_round(harvest: Path, biome: str, number: int) -> Iterator[RoundWriter]:
+    """Write a round; it is published on leaving, provided that the body called `RoundWriter.finish`."""
+    attempt = f"publishing round {number} of biome {biome}"
+    with publishing(round_path(harvest, biome, number), attempt, replace=False) as temporary:
+        writer = RoundWriter(temporary)
+        try:
+            yield writer
+        except BaseException:
+            with contextlib.suppress(OSError):
+                writer.abandon()
+            raise
+
+
+def read_header(path: Path) -> RoundHeader:
+    """Read what a round file says of itself; costs about a millisecond.
+
+    Raises
+    ------
+    StoreError
+        The file is not a round file, is damaged, or is of a newer format.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        metadata = pq.read_metadata(path).metadata or {}
+        values = json.loads(metadata[_KEY])
+    except (pa.ArrowInvalid, OSError, KeyError, ValueError) as error:
+        raise StoreError(
+            f"reading round file {path} failed: {error}. Restore it from a copy, or move it out of the harvest folder; "
+            f"its round will then be harvested anew"
+        ) from error
+    if values.get("format_version", 0) > FORMAT_VERSION:
+        raise StoreError(
+            f"{path} has format {values['format_version']}, this version reads up to {FORMAT_VERSION}; upgrade mosaic_assets"
+        )
+    return RoundHeader(**values)
+
+
+def read_rows(path: Path, *, bodies: bool, batch: int = 256) -> Iterator[list[dict[str, Any]]]:
+    """Yield a round's rows in batches, in the order of their positions."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            columns = [name for name in file.schema_arrow.names if bodies or name != "body"]
+            for chunk in file.iter_batches(batch, columns=columns):
+                yield chunk.to_pylist()
+    except (pa.ArrowInvalid, OSError) as error:
+        raise StoreError(
+            f"reading round file {path} failed: {error}. Restore it from a copy, or move it away"
+        ) from error
+
+
+def has_bodies(path: Path) -> bool:
+    """Whether the round file still holds the candidates' source bytes."""
+    import pyarrow.parquet as pq
+
+    return "body" in pq.read_schema(path).names
+
+
+def drop_bodies(path: Path) -> None:
+    """Rewrite a merged round file without the source bytes; the outcomes stay."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        schema = file.schema_arrow
+        table = file.read(columns=[name for name in schema.names if name != "body"])
+    header = json.dumps(asdict(read_header(path)), sort_keys=True).encode()
+    with publishing(path, f"dropping merged source bytes from {path.name}") as temporary:
+        pq.write_table(table.replace_schema_metadata({_KEY: header}), temporary, compression="zstd")
+
+
+def utc(moment: datetime) -> str:
+    """ISO 8601 text of an aware moment, to the second.
+
+    >>> from datetime import UTC
+    >>> utc(datetime(2024, 6, 15, 12, 0, 1, 5, tzinfo=UTC))
+    '2024-06-15T12:00:01+00:00'
+    """
+    return moment.isoformat(timespec="seconds")

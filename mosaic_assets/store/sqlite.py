@@ -1,0 +1,107 @@
+"""Opening SQLite databases of ours, and of nobody else."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from mosaic_assets.errors import BusyError, DatabaseError, HomeNotWritableError
+from mosaic_assets.store.files import make_folder
+
+APPLICATION_ID = 0x4D4F5341
+"""``MOSA`` in ASCII, written into the header of every database of ours."""
+
+
+@contextlib.contextmanager
+def explaining_sqlite(path: Path) -> Iterator[None]:
+    """Turn SQLite's complaints about a file into errors that say what to do."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        text = str(error)
+        if "locked" in text or "busy" in text:
+            raise BusyError(
+                f"{path} is in use by another process ({text}); wait until it has ended, then run again"
+            ) from error
+        if any(word in text for word in ("readonly", "read-only", "full", "unable to open", "disk I/O")):
+            raise HomeNotWritableError(
+                f"writing {path} failed: {text}. Nothing committed is lost. Make room or give permission, then run again"
+            ) from error
+        raise DatabaseError(
+            f"{path} cannot be used: {text}. Restore it from a copy, or move it away to start anew"
+        ) from error
+    except sqlite3.DatabaseError as error:
+        raise DatabaseError(
+            f"{path} is not a usable SQLite database: {error}. Restore it from a copy, or move it away to start anew"
+        ) from error
+
+
+def open_database(path: Path, schema: str, version: int, *, create: bool) -> sqlite3.Connection:
+    """Open a database, creating it with ``schema`` when it does not exist and ``create`` is true.
+
+    Autocommit is on: transactions are those of `atomic` and no others.
+
+    Raises
+    ------
+    DatabaseError
+        Missing (and ``create`` false), not a database, of another program, or written by a newer version.
+    """
+    if not path.exists():
+        if not create:
+            raise DatabaseError(f"there is no {path} yet; build the library first, for example with `mosaic run`")
+        make_folder(path.parent)
+    with explaining_sqlite(path):
+        connection = sqlite3.connect(path, timeout=30.0, isolation_level=None, check_same_thread=False)
+        try:
+            _check_identity(connection, path, version)
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            if create and connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+                connection.execute("PRAGMA journal_mode = WAL")
+                _create(connection, schema, version)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def _check_identity(connection: sqlite3.Connection, path: Path, version: int) -> None:
+    found = connection.execute("PRAGMA user_version").fetchone()[0]
+    owner = connection.execute("PRAGMA application_id").fetchone()[0]
+    empty = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+    if empty and found == 0:
+        return
+    if owner != APPLICATION_ID:
+        raise DatabaseError(
+            f"{path} is a database of another program (application id {owner:#x}, expected {APPLICATION_ID:#x}); "
+            f"move it away or choose another --home"
+        )
+    if found > version:
+        raise DatabaseError(
+            f"{path} has schema version {found}, written by a newer mosaic_assets; this one knows version {version}. "
+            f"Upgrade mosaic_assets, or choose another --home"
+        )
+
+
+def _create(connection: sqlite3.Connection, schema: str, version: int) -> None:
+    with atomic(connection):
+        # Another process may have been first; IF NOT EXISTS everywhere makes the second harmless.
+        for statement in filter(str.strip, schema.split(";")):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {version}")
+
+
+@contextlib.contextmanager
+def atomic(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """One write transaction: everything in the body happens, or nothing does."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield connection
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
