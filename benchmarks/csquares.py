@@ -7,14 +7,10 @@ with them elsewhere; they are printed beside ours for scale, not as a race on eq
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-
-for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ[_variable] = "1"
 
 import numpy as np
 import shapely
@@ -62,15 +58,27 @@ def _pass(node: float, start: float, minutes: float) -> np.ndarray:
         lng = np.degrees(np.arctan2(y, x) + omega)
         sides.append(np.stack([(lng + 180) % 360 - 180, np.degrees(np.arcsin(z))], axis=1))
     steps = np.linspace(0, 1, 8)[1:-1]
-    return np.concatenate([sides[0], _end(sides[0][-1], sides[1][-1], steps), sides[1][::-1],
-                           _end(sides[1][0], sides[0][0], steps), sides[0][:1]])
+    return np.concatenate(
+        [
+            sides[0],
+            _end(sides[0][-1], sides[1][-1], steps),
+            sides[1][::-1],
+            _end(sides[1][0], sides[0][0], steps),
+            sides[0][:1],
+        ]
+    )
 
 
 def _end(here: np.ndarray, there: np.ndarray, steps: np.ndarray) -> np.ndarray:
     """Return points between two corners on the great circle, so that the short sides bend as scans do."""
     a, b = (
-        np.array([np.cos(np.radians(p[1])) * np.cos(np.radians(p[0])),
-                  np.cos(np.radians(p[1])) * np.sin(np.radians(p[0])), np.sin(np.radians(p[1]))])
+        np.array(
+            [
+                np.cos(np.radians(p[1])) * np.cos(np.radians(p[0])),
+                np.cos(np.radians(p[1])) * np.sin(np.radians(p[0])),
+                np.sin(np.radians(p[1])),
+            ]
+        )
         for p in (here, there)
     )
     angle = np.arccos(np.clip(a @ b, -1, 1))
@@ -79,7 +87,7 @@ def _end(here: np.ndarray, there: np.ndarray, steps: np.ndarray) -> np.ndarray:
 
 
 def best(call: Callable[[], object], times: int = 5) -> float:
-    """Return the shortest of several runs, seconds of processor time."""
+    """Return the shortest of several runs, seconds of processor time of all threads."""
     found = []
     for _ in range(times):
         start = time.process_time()

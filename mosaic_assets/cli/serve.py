@@ -35,12 +35,11 @@ def serve_tiles(folder: Path | None, source: str | None, host: str, port: int, *
     def ready(url: str) -> None:
         err.print(f"Serving {folder or source or settings.source} at {url}/tile/{{z}}/{{y}}/{{x}}; stop with Ctrl-C")
 
-    serve(
-        FolderTiles(folder) if folder else open_source(source or settings.source, settings),
-        host,
-        port,
-        on_ready=ready,
-    )
+    if folder:
+        serve(FolderTiles(folder), host, port, on_ready=ready)
+        return
+    with open_source(source or settings.source, settings) as opened:
+        serve(opened, host, port, on_ready=ready)
 
 
 COMMANDS = [serve_tiles]

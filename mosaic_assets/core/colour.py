@@ -64,7 +64,7 @@ def rgb_to_lab(rgb: NDArray[np.float64]) -> NDArray[np.float64]:
 
     Returns
     -------
-    float64 (n, 3): L 0..100, a and b about -128..128.
+    float64 (n, 3): L 0..100, a and b about -128..128. A colour does not depend on the batch it is in.
 
     Raises
     ------
@@ -85,9 +85,8 @@ def rgb_to_lab(rgb: NDArray[np.float64]) -> NDArray[np.float64]:
         raise ValueError(
             f"converting colours from {rgb.min()} to {rgb.max()}; expected 0..1: divide 0..255 by 255, without rounding"
         )
-    if not len(rgb):
-        return np.empty((0, 3))
-    return np.asarray(rgb2lab(rgb[None], illuminant="D65", observer="2")[0], np.float64)
+    # As n rows of one pixel: in one row of n, the last digits of a colour would depend on its neighbours.
+    return np.asarray(rgb2lab(rgb[:, None], illuminant="D65", observer="2")[:, 0], np.float64)
 
 
 def lab_of(images: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -8,11 +8,11 @@ A code names a square of a latitude-longitude grid; longer codes name smaller sq
                  227   2: which quarter; 2, 7: next digit of latitude and of longitude
                    4   which quarter
 
-Level ``n`` counts the steps below the 10-degree grid: 10, 5, 1, 0.5, 0.1, 0.05, ... degrees are levels 0, 1, 2,
-3, 4, 5, ... and a code of level ``n`` has ``4 + 2 * n`` characters.
+Level ``n`` counts the steps below the 10-degree grid: 10, 5, 1, 0.5, 0.1, 0.05, ... degrees are levels
+0, 1, 2, 3, 4, 5, ... and a code of level ``n`` has ``4 + 2 * n`` characters.
 
-Who owns a line: digits are those of absolute values, so a square holds its edges nearest to the equator and to
-Greenwich and not the other two. Zero counts as north and as east. The poles and the two ends of the date line
+Who owns a line: digits are those of absolute values, so a square holds its edges nearest to the equator
+and to Greenwich and not the other two. Zero counts as north and as east. The poles and the two ends of the date line
 belong to the last square, and +180 and -180 to different ones.
 """
 
@@ -25,7 +25,7 @@ from typing import NamedTuple
 from mosaic_assets.errors import CodeError, GeometryError
 
 FINEST_LEVEL = 16
-"""Level of the smallest squares that are handled, 1e-7 degrees or about 1 cm: ids of all squares fit 63 bits."""
+"""Level of the smallest squares that are handled, 1e-7 degrees or about 1 cm: their ids fit 63 bits."""
 
 _SHAPE = re.compile(r"[1357][0-8](?:0\d|1[0-7])(?::[1-4]\d\d)*(?::[1-4])?", re.ASCII)
 _QUADRANTS = "1357"
@@ -43,7 +43,7 @@ class Square(NamedTuple):
 
 def side_of(level: int) -> int:
     """Return how many squares of a level fit along one side of a 10-degree square: 1, 2, 10, 20, 100, ..."""
-    return 10 ** (level // 2) * (1 + level % 2)
+    return int(10 ** (level // 2)) * (1 + level % 2)
 
 
 def resolution_of(level: int) -> float:
@@ -57,8 +57,8 @@ def level_of(resolution: float) -> int:
     Parameters
     ----------
     resolution : float
-        Size of a square, degrees: 10, 5, 1, 0.5, 0.1, 0.05, ... down to 1e-7. Compared with a relative tolerance
-        of 1e-9, so that ``1 / 20`` is 0.05.
+        Size of a square, degrees: 10, 5, 1, 0.5, 0.1, 0.05, ... down to 1e-7. Compared with a relative
+        tolerance of 1e-9, so that ``0.1 / 2`` and sums of decimals are found.
 
     Raises
     ------
@@ -107,8 +107,8 @@ def encode_point(lng: float, lat: float, level: int) -> str:
     """
     if not (-90 <= lat <= 90 and -180 <= lng <= 180):
         raise GeometryError(
-            f"encoding the point lng={lng!r}, lat={lat!r}: expected lng in -180..180 and lat in -90..90 degrees; "
-            "check the order of the two, or pass wrap=True if longitudes run past 180 on purpose"
+            f"encoding the point lng={lng!r}, lat={lat!r}: expected lng in -180..180 and lat in -90..90 "
+            "degrees; check the order of the two, or pass wrap=True if longitudes run past 180 on purpose"
         )
     side = side_of(level)
     a, b = _line_below(abs(lat), side, 9), _line_below(abs(lng), side, 18)
@@ -211,7 +211,7 @@ def why_invalid(code: object) -> str:
         return f"it is longer than {4 + 2 * FINEST_LEVEL} characters, squares smaller than 1e-7 degrees"
     for block in code[5:].split(":"):
         if len(block) == 3 and int(block[0]) != 1 + 2 * (block[1] >= "5") + (block[2] >= "5"):
-            return f"{block!r} contradicts itself: its first digit says another quarter than the two that follow"
+            return f"{block!r} contradicts itself: its first digit is not the quarter of the two that follow"
     return ""
 
 
@@ -224,4 +224,4 @@ def _why_misshapen(code: str) -> str:
         return "the second character must be 0..8, the tens of degrees of latitude"
     if not re.match(r"0\d|1[0-7]", code[2:4], re.ASCII):
         return "characters three and four must be 00..17, the tens of degrees of longitude"
-    return "after the first four characters come blocks of ':' and three digits, the last may have one digit of 1..4"
+    return "after four characters come blocks of ':' and three digits, in the last perhaps just one of 1..4"

@@ -2,8 +2,8 @@
 
 Three forms of a square, all arrays:
 
-* **cells**: ``row`` and ``col``, int64, counted north- and eastwards from the equator and Greenwich in squares of
-  the level; negative in the south and west. Geometry works on these.
+* **cells**: ``row`` and ``col``, int64, counted north- and eastwards from the equator and Greenwich in
+  squares of the level; negative in the south and west. Geometry works on these.
 * **ids**: int64 from 0, in the order in which the codes sort as text. The id of a square's parent is the id
   divided by 4 or 25 and rounded down, so everything inside a square is one run of ids.
 * **codes**: text, ``<U4`` to ``<U36``.
@@ -64,13 +64,14 @@ def _own(values: Floats, level: int, tens: int) -> Ints:
     size = np.abs(values)
     line = lines_below(size, side)
     np.minimum(line, tens * side - 1, out=line)
-    return np.where(values < 0, -1 - line, line)
+    cells: Ints = np.where(values < 0, -1 - line, line)
+    return cells
 
 
 def lines_below(values: Floats, side: int) -> Ints:
     """Return the number of the last grid line at or below values >= 0, decimals taken at their word.
 
-    ``line * 10 / side`` is the float nearest to a grid line; comparing with it makes 42.8 lie on the line 42.8.
+    ``line * 10 / side`` is the float nearest to a grid line; comparing with it puts 42.8 on the line 42.8.
     """
     line: Ints = (values * (side / 10)).astype(np.int64)
     if side <= 20:  # scaling by 0.1, 0.2, 1 or 2: the first two round, the others are exact
@@ -96,7 +97,7 @@ def ids_of_cells(row: Ints, col: Ints, level: int) -> Ints:
     south, west = row < 0, col < 0
     a, b = np.where(south, -1 - row, row), np.where(west, -1 - col, col)
     quadrant = south + 3 * west.astype(np.int64) - 2 * (south & west)
-    ids = quadrant * 162 + (a // side) * 18 + b // side
+    ids: Ints = quadrant * 162 + (a // side) * 18 + b // side
     while side > 1:
         a, b = a % side, b % side
         half = side // 2
@@ -104,7 +105,7 @@ def ids_of_cells(row: Ints, col: Ints, level: int) -> Ints:
         side //= 10
         if side:
             ids = ids * 25 + (a // side) % 5 * 5 + (b // side) % 5
-    return ids.astype(np.int64)
+    return ids
 
 
 def cells_of_ids(ids: Ints, level: int) -> tuple[Ints, Ints]:
@@ -159,17 +160,19 @@ def codes_of_cells(row: Ints, col: Ints, level: int) -> Texts:
 def _letters(row: Ints, col: Ints, level: int) -> npt.NDArray[np.uint8]:
     """Return the characters of codes, one row a position: (4 + 2 * level, n)."""
     side = side_of(level)
-    small = np.int32 if side <= 10**7 else np.int64  # 32-bit division takes a fraction of the time
+    # 32-bit division takes a fraction of the time.
+    small: type[np.int32] | type[np.int64] = np.int32 if side <= 10**7 else np.int64
     south, west = row < 0, col < 0
-    a = np.where(south, -1 - row, row).astype(small)
-    b = np.where(west, -1 - col, col).astype(small)
+    a: npt.NDArray[np.integer] = np.where(south, -1 - row, row).astype(small)
+    b: npt.NDArray[np.integer] = np.where(west, -1 - col, col).astype(small)
     letters = np.empty((4 + 2 * level, len(row)), np.uint8)
     letters[4::4] = _COLON
     letters[0] = 49 + 2 * south + 6 * west - 4 * (south & west)
-    high, (a, b) = (a // side, b // side), (a % side, b % side)
-    letters[1] = 48 + high[0]
-    letters[2] = 48 + (high[1] >= 10)
-    letters[3] = 48 + high[1] % 10
+    tens_a, tens_b = a // side, b // side
+    a, b = a - tens_a * side, b - tens_b * side
+    letters[1] = 48 + tens_a
+    letters[2] = 48 + (tens_b >= 10)
+    letters[3] = 48 + tens_b % 10
     at = 5
     while side > 1:
         half = side // 2
@@ -255,7 +258,7 @@ def refuse_first(codes: Texts, good: Bools, expected: str) -> None:
 
 
 def starred(first_leaf: Ints, levels: Ints, leaf_level: int) -> Texts:
-    """Write compressed codes: squares of any level, in the length of a leaf code, ``*`` for what is left open.
+    """Write compressed codes: squares of any level in the length of a leaf code, ``*`` for what is open.
 
     Parameters
     ----------

@@ -6,7 +6,8 @@ arrays.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, SupportsFloat, TypeAlias, overload
+from decimal import Decimal
+from typing import Any, NamedTuple, TypeAlias, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +24,7 @@ from mosaic_assets.core.csquare import (
 )
 from mosaic_assets.errors import CodeError, GeometryError
 
-Number: TypeAlias = SupportsFloat | str
+Number: TypeAlias = float | int | str | Decimal | np.floating[Any] | np.integer[Any]
 Numbers: TypeAlias = npt.NDArray[Any] | list[Any] | tuple[Any, ...]
 
 
@@ -40,17 +41,17 @@ class Squares(NamedTuple):
 @overload
 def encode(lng: Number, lat: Number, resolution: float, *, wrap: bool = ...) -> str: ...
 @overload
-def encode(lng: Numbers, lat: Numbers, resolution: float, *, wrap: bool = ...) -> arrays.Texts: ...
-def encode(
-    lng: Number | Numbers, lat: Number | Numbers, resolution: float, *, wrap: bool = False
-) -> str | arrays.Texts:
+def encode(lng: Numbers, lat: Number | Numbers, resolution: float, *, wrap: bool = ...) -> arrays.Texts: ...
+@overload
+def encode(lng: Number, lat: Numbers, resolution: float, *, wrap: bool = ...) -> arrays.Texts: ...
+def encode(lng: Any, lat: Any, resolution: float, *, wrap: bool = False) -> str | arrays.Texts:
     """Return the code of the square that owns a point, or the codes of many.
 
     Parameters
     ----------
     lng, lat : number or array of numbers
-        Degrees, -180..180 and -90..90. Arrays of any shape, broadcast against each other. Taken as the decimals
-        that they print as, so 42.8 is on a 0.1-degree line.
+        Degrees, -180..180 and -90..90. Arrays of any shape, broadcast against each other. Taken as the
+        decimals that they print as, so 42.8 is on a 0.1-degree line; single precision too.
     resolution : float
         Size of the squares, degrees: 10, 5, 1, 0.5, 0.1, 0.05, ... down to 1e-7.
     wrap : bool
@@ -99,9 +100,7 @@ def _number(value: Any, name: str) -> float:
     try:
         return float(value if not isinstance(value, np.float32) else _as_printed(np.asarray(value)))
     except (TypeError, ValueError) as error:
-        raise GeometryError(
-            f"encoding a point: its {name} {value!r} is not a number; give degrees"
-        ) from error
+        raise GeometryError(f"encoding a point: its {name} {value!r} is not a number; give degrees") from error
 
 
 def _numbers(values: Any, name: str) -> arrays.Floats:
@@ -124,9 +123,9 @@ def _refuse_outside(lng: arrays.Floats, lat: arrays.Floats) -> None:
     if not good.all():
         at = int(np.argmin(good))
         raise GeometryError(
-            f"encoding {len(good)} points: number {at} is lng={lng[at]}, lat={lat[at]}, {int((~good).sum())} in all "
-            "are out of range; expected lng in -180..180 and lat in -90..90 degrees; check the order of the two, "
-            "or pass wrap=True if longitudes run past 180 on purpose"
+            f"encoding {len(good)} points: number {at} is lng={lng[at]}, lat={lat[at]}, "
+            f"out of range like {int((~good).sum())} in all; expected lng in -180..180 and lat in -90..90 degrees; "
+            "check the order of the two, or pass wrap=True if longitudes run past 180 on purpose"
         )
 
 
@@ -197,7 +196,7 @@ def as_texts(codes: object) -> arrays.Texts:
     if values.dtype.kind == "T":
         values = values.astype(np.str_)
     if values.dtype.kind != "U":
-        raise CodeError(f"reading c-square codes: expected texts, got {values.dtype}; convert them with str() first")
+        raise CodeError(f"reading c-square codes: expected texts, got {values.dtype}; convert them with str()")
     return values
 
 
@@ -208,8 +207,8 @@ def is_valid(code: Numbers) -> arrays.Bools: ...
 def is_valid(code: object) -> bool | arrays.Bools:
     """Return whether a text is the code of a square, for one or many.
 
-    Wildcards, lists and the mapper's blank-map codes (``0000``) are not. Never raises: what is no text is not a
-    code.
+    Wildcards, lists and the mapper's blank-map codes (``0000``) are not. Never raises: what is no text is
+    no code.
 
     Examples
     --------

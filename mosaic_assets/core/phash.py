@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mosaic_assets.core.imaging import check_tiles
 
 FLAT_PHASH = 0x8000000000000000
-"""Hash of every featureless picture but a black one."""
+"""Hash of every picture of one colour but black, whose hash is 0."""
 
 _SIDE = 32  # pixels a side that the transform sees
 _KEPT = 8  # lowest frequencies kept, each way

@@ -121,11 +121,13 @@ def _checked(geometry: Any) -> Polygon | MultiPolygon:
     import shapely
 
     kind = getattr(geometry, "geom_type", type(geometry).__name__)
-    if kind not in ("Polygon", "MultiPolygon") or not geometry.area > 0:
-        raise GeometryError(f"planning tiles of a {kind} without area; give a Polygon or MultiPolygon in lng, lat")
+    if kind not in ("Polygon", "MultiPolygon"):
+        raise GeometryError(f"planning tiles of a {kind}; give a Polygon or MultiPolygon in lng, lat")
     if not geometry.is_valid:
         reason = shapely.is_valid_reason(geometry)
         raise GeometryError(f"planning tiles of an invalid {kind}: {reason}; mend it, for example with make_valid")
+    if not geometry.area > 0:
+        raise GeometryError(f"planning tiles of a {kind} without area; give a place with an inside, in degrees")
     west, south, east, north = geometry.bounds
     if not (west >= -180 and south >= -90 and east <= 180 and north <= 90):
         raise GeometryError(

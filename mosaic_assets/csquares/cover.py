@@ -17,7 +17,7 @@ import numpy as np
 
 from mosaic_assets.core import csquare_arrays as arrays
 from mosaic_assets.core.csquare import level_of
-from mosaic_assets.csquares.compress import keys_of, merge_blocks
+from mosaic_assets.csquares.merging import keys_of, merge_blocks
 from mosaic_assets.csquares.outlines import Outlines
 from mosaic_assets.csquares.raster import Blocks, blocks_of_runs
 from mosaic_assets.csquares.rings import EdgeKind, LongEdges
@@ -59,7 +59,7 @@ class Covers:
         return self._offsets(self.blocks.owner[block]), self.blocks.block[block] * width + place
 
     def compressed_keys(self) -> tuple[arrays.Ints, arrays.Ints]:
-        """Return offsets and the integer keys of the compressed squares; see `compress.keys_of`."""
+        """Return offsets and the integer keys of the compressed squares; see `merging.keys_of`."""
         owner, first, levels = self._merged
         return self._offsets(owner), keys_of(first, levels, self.level)
 
@@ -127,7 +127,7 @@ def cover(
     --------
     >>> import shapely
     >>> cover(shapely.box(179, 0, 180, 1), 0.5)
-    ['1017:109:1', '1017:109:2', '1017:109:3', '1017:109:4']
+    ['1017:209:1', '1017:209:2', '1017:209:3', '1017:209:4']
     """
     covers = cover_many([geometry], resolution, edges=edges, long_edges=long_edges, wrap=wrap)
     return covers.codes(0)

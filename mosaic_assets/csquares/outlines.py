@@ -10,9 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from mosaic_assets.core import csquare_arrays as arrays
-from mosaic_assets.core.csquare import resolution_of, side_of
+from mosaic_assets.core.csquare import resolution_of
 from mosaic_assets.csquares import rings
-from mosaic_assets.csquares.raster import Edges, Runs, runs_of_edges
+from mosaic_assets.csquares.edges import line_runs, point_runs, polygon_runs
+from mosaic_assets.csquares.great_circle import densify
+from mosaic_assets.csquares.raster import Runs
 from mosaic_assets.errors import GeometryError
 
 if TYPE_CHECKING:
@@ -49,9 +51,9 @@ class Outlines:
         lined = (kinds == _LINE) | (kinds == _RING)
         lines, line_owner = self._lines(pieces[lined], owner[lined])
         found = [
-            (_polygon_runs(polygons, self.level), polygon_owner),
-            (_line_runs(lines, self.level, self.long_edges), line_owner),
-            (_point_runs(pieces[kinds == _POINT], self.level), owner[kinds == _POINT]),
+            (polygon_runs(polygons, self.level), polygon_owner),
+            (line_runs(lines, self.level, self.long_edges), line_owner),
+            (point_runs(pieces[kinds == _POINT], self.level), owner[kinds == _POINT]),
         ]
         runs, owner = _join(found)
         if self.refused:
@@ -152,9 +154,7 @@ class Outlines:
         much = shapely.length(lines) / resolution_of(self.level) > MOST_SQUARES
         return self._each(lines, owner, self._too_many, only=much)
 
-    def _curved(
-        self, shapes: Objects, owner: Ints, curve: Callable[[Objects], Objects]
-    ) -> tuple[Objects, Ints]:
+    def _curved(self, shapes: Objects, owner: Ints, curve: Callable[[Objects], Objects]) -> tuple[Objects, Ints]:
         """Put vertices on great circles, all at once if every edge has one."""
         try:
             return curve(shapes), owner
@@ -185,7 +185,7 @@ class Outlines:
                 "great-circle edges always go the short way round; use long_edges='short' or edges='planar'"
             )
         points, line = shapely.get_coordinates(lines, return_index=True)
-        points, line = rings.densify(points, line, resolution_of(self.level) / 100)
+        points, line = densify(points, line, resolution_of(self.level) / 100)
         return points, (np.searchsorted(line, np.arange(len(lines) + 1)),)
 
     def _unroll(self, polygon: Polygon) -> list[Polygon]:
@@ -196,17 +196,6 @@ class Outlines:
             f"it spans {shape.area:.6g} square degrees with an outline of {shape.length:.6g} degrees, more than "
             f"{MOST_SQUARES:,} squares of {resolution_of(self.level):g} degrees; use a coarser resolution or split it"
         )
-
-
-def _line_runs(lines: Objects, level: int, long_edges: rings.LongEdges) -> Runs:
-    """Return the runs of squares that lines cross."""
-    import shapely
-
-    points, line = shapely.get_coordinates(lines, return_index=True)
-    turns = rings.turns_before(points[:, 0], line) if long_edges == "short" else 0
-    x, y = to_squares(points[:, 0] + 360.0 * turns, level), to_squares(points[:, 1], level)
-    edge = np.flatnonzero(line[1:] == line[:-1])
-    return runs_of_edges(_off_lines(x[edge], y[edge], x[edge + 1], y[edge + 1], line[edge], level))
 
 
 def _objects(shapes: list[Any]) -> Objects:
@@ -230,31 +219,6 @@ def _sound(polygon: Polygon) -> list[Polygon]:
     return rings.sound([polygon])
 
 
-def _polygon_runs(polygons: Objects, level: int) -> Runs:
-    import shapely
-
-    ring, polygon = shapely.get_rings(polygons, return_index=True)
-    points, number = shapely.get_coordinates(ring, return_index=True)
-    x, y = to_squares(points[:, 0], level), to_squares(points[:, 1], level)
-    first = np.diff(polygon, prepend=-1) != 0  # a polygon's outline comes before its holes
-    inward = np.where(shapely.is_ccw(ring) == first, 1, -1)
-    edge = np.flatnonzero(number[1:] == number[:-1])
-    of = number[edge]
-    return runs_of_edges(Edges(x[edge], y[edge], x[edge + 1], y[edge + 1], polygon[of], inward[of]))
-
-
-def _point_runs(points: Objects, level: int) -> Runs:
-    import shapely
-
-    at = shapely.get_coordinates(points)
-    row, col = arrays.cells_of_points(_fold(at[:, 0]), at[:, 1], level)
-    return Runs(np.arange(len(row)), row, col, col, np.zeros(len(row), np.int64))
-
-
-def _fold(lng: Floats) -> Floats:
-    return np.where(np.abs(lng) > 180, np.round(lng - 360 * np.rint(lng / 360), 12), lng)
-
-
 def _join(found: list[tuple[Runs, Ints]]) -> tuple[Runs, Ints]:
     """Number the parts of polygons, lines and points through."""
     starts = np.cumsum([0, *(len(owner) for _, owner in found)])
@@ -264,43 +228,3 @@ def _join(found: list[tuple[Runs, Ints]]) -> tuple[Runs, Ints]:
     ]
     joined = (np.concatenate(column) for column in zip(*columns, strict=True))
     return Runs(*joined), np.concatenate([owner for _, owner in found])
-
-
-def to_squares(degrees: Floats, level: int) -> Floats:
-    """Return degrees in units of squares; decimals on a grid line become whole numbers.
-
-    Examples
-    --------
-    >>> to_squares(np.array([42.8, -147.3]), 4)
-    array([  428., -1473.])
-    """
-    side = side_of(level)
-    scaled: Floats = degrees * (side / 10) if side >= 10 else degrees / (10 // side)
-    if side <= 20:
-        return scaled
-    line = np.rint(scaled)
-    ahead = degrees - line * 10 / side
-    beside = np.nextafter(line, np.where(ahead > 0, np.inf, -np.inf))
-    return np.where(ahead == 0, line, np.where(scaled == line, beside, scaled))
-
-
-def _off_lines(x0: Floats, y0: Floats, x1: Floats, y1: Floats, part: Ints, level: int) -> Edges:
-    """Move stretches of a line that run along a grid line into the squares that own them."""
-    side = side_of(level)
-    flat = (y0 == y1) & (y0 == np.floor(y0)) & (x0 != x1)
-    steep = (x0 == x1) & (x0 == np.floor(x0)) & (y0 != y1)
-    still = (x0 == x1) & (y0 == y1)
-    y = np.where(flat | (still & (y0 == np.floor(y0))), _owner(y0, 9 * side) + 0.5, y0)
-    y_end = np.where(flat, y, y1)
-    world = 36 * side
-    turn = np.where(np.abs(x0) > 18 * side, np.rint(x0 / world) * world, 0)
-    x = np.where(steep | (still & (x0 == np.floor(x0))), _owner(x0 - turn, 18 * side) + turn + 0.5, x0)
-    x_end = np.where(steep, x, x1)
-    # A vertex repeated has no length; as a short stroke inside its square it marks just that one.
-    x_end = np.where(still, np.nextafter(x, np.floor(x) + 0.5), x_end)
-    return Edges(x, y, x_end, np.where(still, y, y_end), part, np.zeros(len(part), np.int64))
-
-
-def _owner(line: Floats, outermost: int) -> Floats:
-    """Return the row or column that owns a grid line: the one further from zero."""
-    return np.clip(np.where(line >= 0, line, line - 1), -outermost, outermost - 1)

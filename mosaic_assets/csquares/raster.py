@@ -175,9 +175,7 @@ def _groups(runs: Runs, size: int) -> Iterator[Runs]:
     starts = np.flatnonzero((np.diff(runs.part, prepend=-1) != 0) | (np.diff(band, prepend=band[0]) != 0))
     for start, end in zip(starts, [*starts[1:], len(band)], strict=True):
         which = slice(int(start), int(end))
-        yield Runs(
-            runs.part[which], runs.row[which], runs.first[which], runs.last[which], runs.weight[which]
-        )
+        yield Runs(runs.part[which], runs.row[which], runs.first[which], runs.last[which], runs.weight[which])
 
 
 def _canvases(runs: Runs, size: int) -> tuple[Ints, Ints, Ints, Ints, Ints]:

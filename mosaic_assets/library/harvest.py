@@ -28,6 +28,7 @@ from mosaic_assets.library.judge import Judgement, judge
 from mosaic_assets.settings import Settings
 from mosaic_assets.sources.records import BulkUse, SourceRecord
 from mosaic_assets.sources.registry import check_zoom, open_source, source_record
+from mosaic_assets.store.files import holding
 from mosaic_assets.store.library_db import open_library
 from mosaic_assets.store.rounds import (
     RoundHeader,
@@ -47,6 +48,9 @@ BATCH = 64
 
 CSQUARE_RESOLUTION = 0.1
 """Resolution of the c-square kept with each tile, degrees: the next larger than a zoom-15 tile."""
+
+PROVIDER_WAIT_S = 3 * 3600.0
+"""How long a round waits for another that talks to the same rate-limited provider, seconds."""
 
 Progress = Callable[[int], None]
 """Called with the number of tiles just finished."""
@@ -145,7 +149,12 @@ def harvest_round(
     if not plan.tiles:
         return HarvestReport(name, plan.round - 1, None, 0, True, {}, 0, 0, 0.0, record.name)
     began = time.perf_counter()
-    with contextlib.nullcontext(source) if source else open_source(settings.source, settings) as opened:
+    with contextlib.ExitStack() as stack:
+        if record.requests_per_s is not None:
+            # The limit is the provider's, not the process's: one round at a time talks to it.
+            lock = settings.home / "locks" / f"{record.name}.lock"
+            stack.enter_context(holding(lock, f"harvesting from {record.name}", wait_s=PROVIDER_WAIT_S))
+        opened = source or stack.enter_context(open_source(settings.source, settings))
         answers = opened.fetch(plan.tiles)
         judged = _judged(answers, centroids, _full_buckets(settings))
         with writing_round(settings.harvest, name, plan.round) as writer:

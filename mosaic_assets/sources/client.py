@@ -7,6 +7,7 @@ module contains a URL, because URLs carry access keys.
 
 from __future__ import annotations
 
+import math
 import socket
 import ssl
 import threading
@@ -354,8 +355,11 @@ def _new_manager(proxy: str, connections: int, watchdog: _Watchdog) -> urllib3.P
     class HttpsPool(HTTPSConnectionPool):
         ConnectionCls = Https
 
-    size = {"num_pools": 4, "maxsize": connections}
-    manager = urllib3.ProxyManager(proxy, **size) if proxy else urllib3.PoolManager(**size)
+    manager = (
+        urllib3.ProxyManager(proxy, num_pools=4, maxsize=connections)
+        if proxy
+        else urllib3.PoolManager(num_pools=4, maxsize=connections)
+    )
     manager.pool_classes_by_scheme = {"http": HttpPool, "https": HttpsPool}
     return manager
 
@@ -391,17 +395,21 @@ class _Watchdog:
                 raise TimeoutError("header not complete in time")
 
     def close(self) -> None:
+        """Break everything that is still watched, and end."""
         self._stop.set()
+        self._break_older_than(math.inf)
         if self._thread is not None:
             self._thread.join()
 
     def _run(self) -> None:
         while not self._stop.wait(self._limit_s / 20):
-            now = time.monotonic()
-            with self._lock:
-                late = [connection for connection, deadline in self._deadlines.items() if deadline < now]
-                for connection in late:
-                    del self._deadlines[connection]
-                    if connection.sock is not None:
-                        with suppress(OSError):  # it broke by itself
-                            connection.sock.shutdown(socket.SHUT_RDWR)
+            self._break_older_than(time.monotonic())
+
+    def _break_older_than(self, now: float) -> None:
+        with self._lock:
+            late = [connection for connection, deadline in self._deadlines.items() if deadline < now]
+            for connection in late:
+                del self._deadlines[connection]
+                if connection.sock is not None:
+                    with suppress(OSError):  # it broke by itself
+                        connection.sock.shutdown(socket.SHUT_RDWR)

@@ -123,7 +123,8 @@ _EOX_2016 = _xyz(
     **_CC_BY,
     attribution=_EOX_CREDIT.format(years="2016 & 2017"),
     terms_url="https://cloudless.eox.at/documentation/license",
-    bulk_use=BulkUse.ALLOWED,
+    # The data are CC BY 4.0, but whether the company's own server may be asked in bulk is for it to say.
+    bulk_use=BulkUse.ASK,
     # A company's courtesy: half of what a public service is asked for.
     requests_per_s=5,
     max_connections=4,

@@ -64,6 +64,12 @@ def stalled(handler) -> None:
     handler.close_connection = True
 
 
+def silent(handler) -> None:
+    """Say nothing for as long as the server lives."""
+    handler.server.stopping.wait(10)
+    handler.close_connection = True
+
+
 def dripping_body(handler) -> None:
     """Send a byte every now and then, always in time for the timeout between two reads."""
     handler.send_response(200)

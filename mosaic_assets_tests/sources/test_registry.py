@@ -49,7 +49,7 @@ def test_esri_is_forbidden_and_its_placeholder_known(name):
         ("usgs", BulkUse.ALLOWED),
         ("ign_france", BulkUse.ALLOWED),
         ("nasa_blue_marble", BulkUse.ALLOWED),
-        ("eox_s2cloudless_2016", BulkUse.ALLOWED),
+        ("eox_s2cloudless_2016", BulkUse.ASK),
         ("eox_s2cloudless_2020", BulkUse.ASK),
         ("pdok_netherlands", BulkUse.ASK),
         ("basemap_at", BulkUse.ASK),

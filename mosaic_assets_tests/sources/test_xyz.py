@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -11,8 +12,9 @@ import pytest
 from mosaic_assets import __version__
 from mosaic_assets.core.records import Outcome, Tile
 from mosaic_assets.errors import GeometryError, SettingsError, SourceUnavailableError
+from mosaic_assets.settings import load_settings
 from mosaic_assets.sources.client import retry_after_s
-from mosaic_assets.sources.xyz import FAILED_IN_A_ROW, UNREACHABLE_AT_ONCE
+from mosaic_assets.sources.xyz import FAILED_IN_A_ROW, UNREACHABLE_AT_ONCE, XyzSource
 from mosaic_assets_tests.sources.faulty_server import (
     PICTURE,
     answer,
@@ -21,6 +23,7 @@ from mosaic_assets_tests.sources.faulty_server import (
     endless,
     redirect,
     reset,
+    silent,
     stalled,
     truncated,
     truncated_header,
@@ -328,17 +331,15 @@ def test_failures_that_do_not_come_in_a_row_are_no_breakdown(server, record_at, 
     assert len(list(open_xyz(record_at(server.url), retries=0).fetch(tiles))) == 60
 
 
-def test_closing_a_source_ends_its_pauses(server, record_at):
-    from mosaic_assets.settings import load_settings
-    from mosaic_assets.sources.xyz import XyzSource
-
-    server.on(PATH, answer(500))
-    settings = load_settings(network={"backoff_s": 3600.0, "retries": 4})
+@pytest.mark.parametrize("act", [answer(500), silent])
+def test_closing_a_source_ends_its_pauses_and_its_waiting(server, record_at, act):
+    server.on(PATH, act)
+    settings = load_settings(network={"backoff_s": 3600.0, "timeout_s": 3600.0})
     began = time.monotonic()
-    with XyzSource(record_at(server.url), settings, environ={}) as source:
-        answers = source.fetch([TILE, TILE])
-        future = source._threads.submit(next, answers)
-        while not server.seen:
-            time.sleep(0.01)
-    assert future.result(5).outcome is Outcome.FETCH_FAILED
+    with ThreadPoolExecutor(1) as other:
+        with XyzSource(record_at(server.url), settings, environ={}) as source:
+            asked = other.submit(fetch_one, source)
+            while not server.seen:
+                time.sleep(0.01)
+        assert asked.result(5).outcome is Outcome.FETCH_FAILED
     assert time.monotonic() - began < 5

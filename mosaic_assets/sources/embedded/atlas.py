@@ -38,7 +38,9 @@ class _Draw:
     """A stream of numbers in 0..1 from a seed; the same on every machine and with every numpy."""
 
     def __init__(self, seed: int) -> None:
-        self._values = iter(((hash_cells(np.arange(6000), np.full(6000, seed), 71) >> np.uint64(11)) / 2.0**53).tolist())
+        self._values = iter(
+            ((hash_cells(np.arange(6000), np.full(6000, seed), 71) >> np.uint64(11)) / 2.0**53).tolist()
+        )
 
     def __call__(self) -> float:
         return float(next(self._values))
@@ -72,7 +74,12 @@ def _halves(box: _Box, draw: _Draw, depth: int) -> list[_Box]:
     if depth == 0 or draw() < 0.28:
         return [box]
     row, column = (top + bottom) // 2, (left + right) // 2
-    parts = [(top, left, row, column), (top, column, row, right), (row, left, bottom, column), (row, column, bottom, right)]
+    parts = [
+        (top, left, row, column),
+        (top, column, row, right),
+        (row, left, bottom, column),
+        (row, column, bottom, right),
+    ]
     if draw() < 0.35:  # two long halves
         parts = [(top, left, bottom, column), (top, column, bottom, right)]
         if draw() < 0.5:

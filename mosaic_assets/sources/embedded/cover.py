@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,8 +36,14 @@ class Layers:
     """The second water: sandbank, reef, ice floe."""
     shoal_mask: Array
     """Above 0 the second water shows."""
+    odd: Array
+    """Colour of burns, blooms, pits, bare red soil: rare, and of every hue."""
+    odd_mask: Array
+    """Above 0 the odd ground shows."""
     coast: Array
     """Above 0 is land."""
+    places: list[tuple[Place, Array, Array]] = field(default_factory=list)
+    """Place, its opacity, and where on its palette each node stands, 0..1."""
     textures: dict[str, Array] = field(default_factory=dict)
     """Contrast of each texture, as a share of the brightness for one standard deviation."""
 
@@ -49,7 +56,10 @@ def step(value: Array, low: float, high: float) -> Array:
     >>> step(np.array([0.0, 0.5, 2.0]), 0, 1)
     array([0. , 0.5, 1. ])
     """
-    t = np.clip((value - low) / (high - low), 0, 1)
+    # Scaled in place: this runs some thirty times a tile on small arrays, where calls cost more than arithmetic.
+    t = (value - low) * (1 / (high - low))
+    np.maximum(t, 0, out=t)
+    np.minimum(t, 1, out=t)
     return np.asarray(t * t * (3 - 2 * t))
 
 
@@ -58,19 +68,28 @@ def blend(first: Array, second: Array, share: Array) -> Array:
     return np.asarray(first + (second - first) * share)
 
 
+@cache
+def _steps(palette: tuple[Colour, ...]) -> Array:
+    """A palette in 1,024 equal steps, (1024, 3)."""
+    table = np.array(palette, dtype=np.float64)
+    place = np.arange(1024) * ((len(table) - 1) / 1023)
+    low = np.minimum(place.astype(np.int64), len(table) - 2)
+    share = (place - low)[:, None]
+    return np.asarray(table[low] * (1 - share) + table[low + 1] * share)
+
+
 def ramp(palette: tuple[Colour, ...], at: Array) -> Array:
-    """Walk along a palette: 0 its first colour, 1 its last; (3, ...) for ``at`` of any shape.
+    """Walk along a palette in 1,024 steps: 0 its first colour, 1 its last; (3, ...) for ``at`` of any shape.
 
     Examples
     --------
-    >>> ramp(((0, 0, 0), (100, 50, 0)), np.array([0.5])).ravel()
-    array([50., 25.,  0.])
+    >>> ramp(((0, 0, 0), (100, 50, 0)), np.array([0.0, 1.0]))
+    array([[  0., 100.],
+           [  0.,  50.],
+           [  0.,   0.]])
     """
-    table = np.array(palette, dtype=np.float64)
-    place = np.clip(at, 0, 1) * (len(table) - 1)
-    low = np.minimum(place.astype(np.int64), len(table) - 2)
-    share = (place - low)[..., None]
-    return np.moveaxis(table[low] * (1 - share) + table[low + 1] * share, -1, 0)
+    step_number = np.minimum(np.maximum(at * 1023, 0), 1023).astype(np.intp)
+    return np.moveaxis(_steps(palette).take(step_number, axis=0), -1, 0)
 
 
 def lift(colour: Array) -> Array:
@@ -117,6 +136,10 @@ _RARE: tuple[Colour, ...] = (
     (40, 34, 33), (66, 50, 44), (150, 70, 42), (196, 124, 62), (222, 196, 120), (226, 220, 204), (190, 180, 84),
     (96, 150, 62), (44, 104, 60), (62, 132, 128), (108, 112, 150), (120, 76, 98), (172, 98, 96), (92, 58, 40),
 )  # fmt: skip
+_RARE_DRY: tuple[Colour, ...] = (
+    (70, 60, 56), (104, 84, 72), (150, 92, 62), (186, 104, 62), (212, 146, 84), (230, 196, 140), (238, 226, 204),
+    (206, 200, 190), (164, 150, 136), (150, 120, 116), (120, 92, 92), (96, 104, 92), (66, 96, 66),
+)  # fmt: skip
 _TROPIC: tuple[Colour, ...] = (
     (12, 40, 84), (16, 62, 112), (22, 92, 138), (38, 130, 160), (74, 168, 178), (126, 200, 194), (186, 218, 200),
 )  # fmt: skip
@@ -125,6 +148,11 @@ _ICE: tuple[Colour, ...] = (
     (176, 206, 226), (204, 224, 238), (226, 236, 244), (240, 245, 249), (249, 250, 252), (252, 252, 250), (238, 234, 226),
     (214, 210, 204),
 )  # fmt: skip
+
+
+def _calm(zoom: int) -> float:
+    """How much of a region's own tint shows: from afar it averages out, from zoom 13 on it shows in full."""
+    return min(max(0.3 + 0.7 * (zoom - 5) / 8, 0.3), 1.0)
 
 
 def layers(tile: Tile, spacing: int, ground: Ground, noise: Array) -> Layers:
@@ -140,7 +168,8 @@ def layers(tile: Tile, spacing: int, ground: Ground, noise: Array) -> Layers:
     pixels = node_pixels(spacing)
     lat = latitudes(tile.y * TILE + pixels, tile.z)[:, None]
     cover = classify(ground.land, lat)
-    made = _land(ground, cover, noise)
+    made = _land(ground, cover, noise, _calm(tile.z))
+    made.odd_mask = made.odd_mask - max(13 - tile.z, 0) * 0.5  # smaller than a few pixels
     _sea(made, ground, lat, noise)
     lng = (tile.x * TILE + pixels) * (360 / (TILE * 2.0**tile.z)) - 180
     for place, near in near_places(lng, lat[:, 0], noise[Field.COAST]):
@@ -152,29 +181,34 @@ def layers(tile: Tile, spacing: int, ground: Ground, noise: Array) -> Layers:
 def _tint(colour: Array, noise: Array, light: Array, warm: Array, green: Array) -> Array:
     """Vary lightness, warmth and greenness by region; extremes are rarer than they are far."""
     long = noise * (0.55 + 0.28 * np.abs(noise))
-    factor = np.clip(1 + light * long[Field.LIGHT], 0.42, 1.9)
-    bias = warm * long[Field.WARM]
+    factor = np.minimum(np.maximum(1 + light * long[Field.LIGHT], 0.5), 1.9)
+    bias = np.maximum(warm * long[Field.WARM], -0.13)  # no blue deserts
     leaf = green * long[Field.GREEN]
     gain = np.stack([1 + bias - 0.5 * leaf, 1 + 0.6 * leaf, 1 - bias - 0.5 * leaf])
-    return np.asarray(colour * factor * np.clip(gain, 0.4, 1.7))
+    return np.asarray(colour * factor * np.minimum(np.maximum(gain, 0.4), 1.7))
 
 
-def _land(ground: Ground, cover: Cover, noise: Array) -> Layers:
+def _land(ground: Ground, cover: Cover, noise: Array, calm: float) -> Layers:
     lifted = lift(ground.land)
     soft = 1 - cover.ice - cover.salt
-    light = soft * 0.20 + 0.03 * (cover.salt + cover.ice) - 0.05 * cover.arid
-    warm = soft * 0.13 + 0.02 * cover.salt - 0.03 * cover.forest
-    green = soft * 0.12 - 0.08 * cover.arid
+    vary = soft * calm
+    light = vary * (0.21 - 0.07 * cover.arid) + 0.03 * (cover.salt + cover.ice)
+    warm = vary * (0.12 - 0.03 * cover.forest - 0.04 * cover.arid) + 0.02 * cover.salt
+    green = vary * (0.12 - 0.09 * cover.arid)
     land = _tint(lifted, noise, light, warm, green)
-    frozen = ramp(_ICE, 0.62 + 0.16 * noise[Field.LIGHT] + 0.05 * noise[Field.HUE] + 0.04 * noise[Field.HEIGHT])
-    land = blend(land, frozen * (0.93 + 0.02 * noise[Field.WARM]), cover.ice)
-    odd = step(noise[Field.RARE], 1.25, 2.4) * soft * 0.75
-    land = blend(land, ramp(_RARE, 0.5 + 0.24 * noise[Field.KIND] + 0.1 * noise[Field.HUE]), odd)
+    frozen = ramp(
+        _ICE, 0.56 + calm * (0.27 * noise[Field.LIGHT] + 0.06 * noise[Field.HUE] + 0.04 * noise[Field.HEIGHT])
+    )
+    land = blend(land, frozen * (0.94 + calm * 0.05 * noise[Field.WARM]), cover.ice)
+    kind = 0.5 + 0.26 * noise[Field.KIND] + 0.05 * noise[Field.HUE]
+    odd = blend(ramp(_RARE, kind), ramp(_RARE_DRY, kind), cover.arid)
+    odd = blend(land, odd * (1 + 0.1 * noise[Field.PATCH]), np.array(0.7))
+    odd_mask = noise[Field.RARE] - 1.75 - 4 * (1 - soft) + 0.25 * noise[Field.KIND]
     other, mask = _other(land, cover, noise)
     stream, width = _stream(land, cover, noise)
-    coast = ground.share - 0.5 + 0.16 * noise[Field.COAST] * step(np.abs(ground.share - 0.5), 0.5, 0.25)
+    coast = ground.share - 0.5 + 0.2 * noise[Field.COAST] * step(np.abs(ground.share - 0.5), 0.5, 0.2)
     nothing = np.full_like(coast, -4.0)
-    return Layers(land, other, mask, stream, width, ground.sea, ground.sea, nothing, coast)
+    return Layers(land, other, mask, stream, width, ground.sea, ground.sea, nothing, odd, odd_mask, coast)
 
 
 def _other(land: Array, cover: Cover, noise: Array) -> tuple[Array, Array]:
@@ -196,7 +230,7 @@ def _stream(land: Array, cover: Cover, noise: Array) -> tuple[Array, Array]:
     water = ramp(((26, 40, 42), (52, 62, 52), (104, 92, 64), (138, 118, 84)), 0.5 + 0.3 * noise[Field.WARM])
     bed = np.minimum(land * 1.18 + 12, 245)
     colour = blend(water, bed, np.clip(cover.arid * 1.5 + cover.salt, 0, 1))
-    width = np.maximum(0.012 + 0.012 * noise[Field.WET], 0) * (1 - cover.ice)
+    width = np.maximum(0.007 + 0.007 * noise[Field.WET], 0) * (1 - cover.ice)
     return colour, width
 
 
@@ -205,7 +239,7 @@ def _sea(made: Layers, ground: Ground, lat: Array, noise: Array) -> None:
     shelf = step(blue, 55, 125)
     near = step(ground.share, 0.01, 0.35)
     tropic = step(np.abs(lat), 34, 26)
-    depth = shelf * (0.42 + 0.17 * noise[Field.SHOAL] + 0.08 * noise[Field.HUE]) + 0.25 * near
+    depth = np.maximum(shelf, near) * (0.42 + 0.17 * noise[Field.SHOAL] + 0.08 * noise[Field.HUE]) + 0.2 * near
     warm = ramp(_TROPIC, depth)
     cold = ramp(_COLD, depth * 0.8 + 0.1 * noise[Field.WARM])
     shallow = blend(cold, warm, tropic)
@@ -227,33 +261,34 @@ def near_places(lng: Array, lat: Array, ragged: Array) -> list[tuple[Place, Arra
     """The places that reach into a tile, each with its share 0..1 at the nodes."""
     found = []
     for place in PLACES:
-        reach = 1.6 * place.radius_km / KM_PER_DEGREE
-        east = place.lng - reach * 1.6 < lng[-1] and lng[0] < place.lng + reach * 1.6
+        narrow = 1 - (place.lat / 90) ** 2  # close to the cosine, and the same on every machine
+        reach = 1.65 * place.radius_km / KM_PER_DEGREE
+        east = place.lng - reach / narrow < lng[-1] and lng[0] < place.lng + reach / narrow
         if not (east and place.lat - reach < lat[0] and lat[-1] < place.lat + reach):
             continue
-        narrow = 1 - (place.lat / 90) ** 2  # close to the cosine, and the same on every machine
         across = (lng - place.lng)[None, :] * narrow
         down = (lat - place.lat)[:, None]
         distance = np.sqrt(across * across + down * down) * (KM_PER_DEGREE / place.radius_km)
-        share = step(distance + 0.16 * ragged, 1.1, 0.85)
+        share = step(distance + 0.14 * np.maximum(ragged, -3), 1.2, 0.7)
         if share.any():
             found.append((place, share))
     return found
 
 
 def _apply(made: Layers, place: Place, share: Array, noise: Array) -> None:
-    """Give a place its palette."""
+    """Give a place its palette; its own streams and odd patches would spoil it."""
     if place.strength == 0:
         return
-    walk = 0.5 + 0.20 * noise[Field.HUE] + 0.18 * noise[Field.SHOAL] + 0.10 * noise[Field.PATCH]
-    colour = ramp(place.palette, walk) * (1 + 0.06 * noise[Field.LIGHT] + 0.03 * noise[Field.MOTTLE])
-    weight = share * place.strength
-    made.land = blend(made.land, colour, weight)
-    made.other = blend(made.other, ramp(place.palette, walk + 0.3), weight)
+    if place.bar is None:
+        walk = 0.5 + 0.20 * noise[Field.HUE] + 0.18 * noise[Field.SHOAL] + 0.12 * noise[Field.PATCH]
+    else:
+        walk = (0.8 * noise[Field.PATCH] + 0.5 * noise[Field.HUE] - place.bar) * 0.9
+        share = share * step(walk, -0.03, 0.06)
+    made.places.append((place, share * place.strength, walk))
+    if place.bar is not None:
+        return
     made.stream_width = made.stream_width * (1 - share)
-    if place.wet:
-        made.sea = blend(made.sea, colour, weight)
-        made.shoal = blend(made.shoal, ramp(place.palette, walk + 0.25), weight)
+    made.odd_mask = made.odd_mask - 4 * share
 
 
 def _textures(made: Layers, cover: Cover, noise: Array, zoom: int) -> None:
@@ -261,10 +296,17 @@ def _textures(made: Layers, cover: Cover, noise: Array, zoom: int) -> None:
     near = min(max((zoom - 4) / 7, 0.0), 1.0)
     crowns = min(max(zoom - 12.0, 0.0), 1.0)
     rough = step(noise[Field.WARP_U] + noise[Field.LIGHT] * 0.5, -0.4, 1.6)
+    bare = np.ones_like(rough)
+    for place, share, _ in made.places:
+        if place.bar is None:
+            bare = bare * (1 - share)
     made.textures = {
         "grain": near * (0.055 + 0.03 * cover.grass - 0.045 * cover.ice - 0.03 * cover.salt),
-        "canopy": near * crowns * 0.17 * cover.forest,
+        "canopy": near * crowns * 0.17 * cover.forest * bare,
         "hills": near * ((0.10 * cover.arid + 0.08 * cover.grass) * rough + 0.06 * cover.forest + 0.02 * cover.ice),
         "cracks": near * (0.035 * cover.ice * step(noise[Field.WET], 0.0, 1.5) + 0.03 * cover.salt),
-        "dunes": near * 0.13 * cover.arid * step(noise[Field.KIND] - 0.4 * noise[Field.WARP_U], -0.2, 0.7),
+        "dunes": min(max((zoom - 11) / 3, 0.0), 1.0)
+        * 0.13
+        * cover.arid
+        * step(noise[Field.KIND] - 0.4 * noise[Field.WARP_U], -0.2, 0.7),
     }

@@ -42,22 +42,22 @@ class Field(IntEnum):
 
 # First level, last level, and the share of amplitude that each further level keeps.
 _SPECTRA: dict[Field, tuple[int, int, float]] = {
-    Field.LIGHT: (8, 15, 0.80),
-    Field.WARM: (8, 15, 0.80),
-    Field.GREEN: (8, 15, 0.80),
-    Field.RARE: (12, 17, 0.60),
+    Field.LIGHT: (7, 13, 0.90),
+    Field.WARM: (7, 13, 0.90),
+    Field.GREEN: (7, 13, 0.90),
+    Field.RARE: (12, 22, 0.60),
     Field.KIND: (9, 13, 0.70),
     Field.HEIGHT: (9, 22, 0.62),
-    Field.RIVER: (10, 19, 0.50),
-    Field.WARP_U: (11, 17, 0.50),
-    Field.WARP_V: (11, 17, 0.50),
+    Field.RIVER: (10, 18, 0.50),
+    Field.WARP_U: (12, 17, 0.40),
+    Field.WARP_V: (12, 17, 0.40),
     Field.PATCH: (13, 22, 0.66),
     Field.MOTTLE: (14, 23, 0.75),
     Field.WET: (10, 20, 0.62),
     Field.FLOW: (11, 17, 0.45),
     Field.SHOAL: (11, 21, 0.62),
     Field.HUE: (11, 17, 0.80),
-    Field.COAST: (9, 23, 0.60),
+    Field.COAST: (9, 23, 0.70),
 }
 _FIRST = min(first for first, _, _ in _SPECTRA.values())
 _LAST = max(last for _, last, _ in _SPECTRA.values())
@@ -95,9 +95,7 @@ def scramble(value: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return mixed
 
 
-def hash_cells(
-    column: NDArray[np.int64], row: NDArray[np.int64], salt: NDArray[np.int64] | int
-) -> NDArray[np.uint64]:
+def hash_cells(column: NDArray[np.int64], row: NDArray[np.int64], salt: NDArray[np.int64] | int) -> NDArray[np.uint64]:
     """Hash lattice cells; the arguments broadcast against each other.
 
     Parameters
@@ -148,7 +146,7 @@ def bspline(distance: NDArray[np.float64]) -> NDArray[np.float64]:
     d = np.abs(distance)
     near = np.maximum(1 - d, 0)
     far = np.maximum(2 - d, 0)
-    return np.rint((far * far * far - 4 * near * near * near) * (256 / 6)) / 256
+    return np.asarray(np.rint((far * far * far - 4 * near * near * near) * (256 / 6)) / 256)
 
 
 def grid_spacing(zoom: int) -> int:
@@ -159,7 +157,7 @@ def grid_spacing(zoom: int) -> int:
     >>> [grid_spacing(zoom) for zoom in (3, 6, 15)]
     [1, 2, 16]
     """
-    return 2 ** min(max(zoom - 5, 0), 4)
+    return 1 << min(max(zoom - 5, 0), 4)
 
 
 def node_pixels(spacing: int) -> NDArray[np.float64]:
@@ -168,12 +166,12 @@ def node_pixels(spacing: int) -> NDArray[np.float64]:
     One node before the tile and two after its last interval, for the cubic; with spacing 1 the 256 pixel centres.
     """
     if spacing == 1:
-        return np.arange(TILE) + 0.5
-    return np.arange(-1, TILE // spacing + 2, dtype=np.float64) * spacing
+        return np.arange(TILE, dtype=np.float64) + 0.5
+    return np.arange(-1, TILE // spacing + 2, dtype=np.float64) * float(spacing)
 
 
 @cache
-def _amplitudes(levels: tuple[int, ...]) -> NDArray[np.float64]:
+def _amplitudes(levels: tuple[int, ...]) -> NDArray[np.float32]:
     """Weights of (level, field) that bring every field to mean 0 and standard deviation 1 at full detail."""
     table = np.zeros((len(levels), len(Field)))
     for field, (first, last, keep) in _SPECTRA.items():
@@ -182,7 +180,7 @@ def _amplitudes(levels: tuple[int, ...]) -> NDArray[np.float64]:
         for row, level in enumerate(levels):
             # Rounded so that a table computed elsewhere is the same table.
             table[row, field] = round(share.get(level, 0.0) / norm * 2**24) / 2**24
-    return table
+    return table.astype(np.float32)
 
 
 def fields(tile: Tile) -> NDArray[np.float64]:
@@ -216,30 +214,29 @@ def fields(tile: Tile) -> NDArray[np.float64]:
     full = np.matmul(column_weights, half.reshape(len(levels), size, -1))
     full = full.reshape(len(levels), count, len(Field), count)
     # Level after level, in a fixed order: the only sum here that rounds.
-    total = (full * _amplitudes(levels)[:, None, :, None]).sum(axis=0)
-    return np.ascontiguousarray(total.transpose(1, 2, 0))
+    full *= _amplitudes(levels)[:, None, :, None]
+    total: NDArray[np.float64] = full.sum(axis=0).transpose(1, 2, 0).astype(np.float64, order="C")
+    return total
 
 
 def _axis(
     number: int, zoom: int, levels: tuple[int, ...], spacing: int, size: int
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Weights (level, node, cell) and cell numbers (level, cell) along one axis."""
     scale = 2.0 ** (np.array(levels) - zoom - 8)[:, None]
     at = (number * TILE + node_pixels(spacing))[None, :] * scale
     first = np.floor(at[:, :1]) - 1
     cells = first + np.arange(size)
-    return bspline(at[:, :, None] - cells[:, None, :]), cells.astype(np.int64)
+    return bspline(at[:, :, None] - cells[:, None, :]).astype(np.float32), cells.astype(np.int64)
 
 
-def _lattice(
-    levels: tuple[int, ...], columns: NDArray[np.int64], rows: NDArray[np.int64]
-) -> NDArray[np.float64]:
+def _lattice(levels: tuple[int, ...], columns: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """Bytes -128..127 of (level, row, column, field)."""
     salt = np.array(levels, dtype=np.int64)[:, None, None]
     first = hash_cells(columns[:, None, :], rows[:, :, None], salt)
     both = np.stack([first, scramble(first ^ _GOLDEN)], axis=-1)
     # Little-endian on every machine, so that a field is the same byte everywhere.
-    return both.astype("<u8", copy=False).view(np.int8).astype(np.float64)
+    return both.astype("<u8", copy=False).view(np.int8).astype(np.float32)
 
 
 @cache
@@ -249,9 +246,7 @@ def _upsampler(spacing: int) -> NDArray[np.float32]:
     weights = np.zeros((TILE, nodes), dtype=np.float32)
     for pixel in range(TILE):
         cell, t = divmod((pixel + 0.5) / spacing, 1.0)
-        cubic = np.array(
-            [-t + 2 * t * t - t**3, 2 - 5 * t * t + 3 * t**3, t + 4 * t * t - 3 * t**3, -t * t + t**3]
-        )
+        cubic = np.array([-t + 2 * t * t - t**3, 2 - 5 * t * t + 3 * t**3, t + 4 * t * t - 3 * t**3, -t * t + t**3])
         whole = np.rint(cubic * 32)
         whole[int(np.argmax(whole))] += 64 - whole.sum()
         weights[pixel, int(cell) : int(cell) + 4] = whole / 64
@@ -265,8 +260,8 @@ def upsample(nodes: NDArray[np.float64], spacing: int, step: float) -> NDArray[n
     ----------
     nodes : float64 of shape (f, n, n).
     spacing : pixels between nodes, as `grid_spacing` gives.
-    step : values are first rounded to multiples of it; |value| / step must stay under 2,048, so that float32 holds
-        every product exactly.
+    step : a power of two; values are first rounded to multiples of it and cut at 2,047 times it, so that float32
+        holds every product exactly.
 
     Returns
     -------
@@ -277,12 +272,12 @@ def upsample(nodes: NDArray[np.float64], spacing: int, step: float) -> NDArray[n
     >>> float(upsample(np.full((1, 19, 19), 7.0), 16, 0.125)[0, 100, 200])
     7.0
     """
-    whole = np.rint(np.clip(nodes / step, -2047, 2047)).astype(np.float32)
+    steps = np.rint(np.minimum(np.maximum(nodes * (1 / step), -2047), 2047)) * step
+    whole: NDArray[np.float32] = steps.astype(np.float32)
     if spacing > 1:
         weights = _upsampler(spacing)
         # Bands of 32 rows keep each product below the size from which BLAS libraries start threads of their own,
         # which would get into the way of ours.
         half = np.matmul(weights, whole).reshape(-1, 32, weights.shape[1])
         whole = np.matmul(half, np.ascontiguousarray(weights.T)).reshape(-1, TILE, TILE)
-    whole *= np.float32(step)
     return whole

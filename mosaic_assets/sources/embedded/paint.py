@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from mosaic_assets.core.records import Tile
 from mosaic_assets.errors import ZoomError
 from mosaic_assets.sources.embedded import textures
-from mosaic_assets.sources.embedded.cover import Layers, layers
+from mosaic_assets.sources.embedded.cover import Layers, layers, ramp
 from mosaic_assets.sources.embedded.noise import TILE, Field, fields, grid_spacing, upsample
 from mosaic_assets.sources.embedded.parcels import parcels
+from mosaic_assets.sources.embedded.places import Colour
 from mosaic_assets.sources.embedded.world import ground
 
 Plane = NDArray[np.float32]
@@ -24,6 +25,7 @@ _COLOUR_STEP = 0.125
 _SHARE_STEP = 1 / 1024
 _TINTS = (1.0, 0.95, 0.84)  # light is warmer than shade
 _DUNE_LEVEL = 18  # one dune is a little longer than a lattice cell of this level, 150 m
+
 
 def render(tile: Tile) -> NDArray[np.uint8]:
     """Draw a tile. A pure function of the tile: no state, no randomness.
@@ -55,12 +57,15 @@ def render(tile: Tile) -> NDArray[np.uint8]:
         picture = (_land if dry else _sea)(tile, spacing, made, noise)
     else:
         picture = _mix(_sea(tile, spacing, made, noise), _land(tile, spacing, made, noise), dry)
+    picture = _palettes(picture, tile, spacing, made, wet=True)
     return _to_bytes(picture)
 
 
 def _check(tile: Tile) -> None:
     if not 0 <= tile.z <= MAX_ZOOM:
-        raise ZoomError(f"drawing embedded tile {tuple(tile)}: zoom {tile.z} lies outside 0..{MAX_ZOOM}; choose one inside")
+        raise ZoomError(
+            f"drawing embedded tile {tuple(tile)}: zoom {tile.z} lies outside 0..{MAX_ZOOM}; choose one inside"
+        )
     if not (0 <= tile.x < 1 << tile.z and 0 <= tile.y < 1 << tile.z):
         raise ZoomError(
             f"drawing embedded tile {tuple(tile)}: x and y must lie in 0..{(1 << tile.z) - 1} at zoom {tile.z}; "
@@ -75,8 +80,7 @@ def _mask(nodes: Array, tile: Tile, gain: float, rough: float) -> Plane | float:
         return 0.0
     if nodes.min() - spread > 0:
         return 1.0
-    step = 4 * _SHARE_STEP * 2.0 ** min(15 - tile.z, 0)
-    plane: Plane = upsample(nodes[None], grid_spacing(tile.z), step)[0]
+    plane: Plane = upsample(nodes[None], grid_spacing(tile.z), 4 * _fine_step(tile.z))[0]
     plane += np.multiply(textures.window(textures.grain(), tile), np.float32(rough / 32), dtype=np.float32)
     plane *= np.float32(gain)
     plane += np.float32(0.5)
@@ -99,31 +103,68 @@ def _over(picture: Plane, colour: Array, share: Plane | float, spacing: int) -> 
 
 
 def _land(tile: Tile, spacing: int, made: Layers, noise: Array) -> Plane:
+    picture = upsample(made.land, spacing, _COLOUR_STEP)
     other = _mask(made.other_mask, tile, 1.2, 0.12)
-    picture = upsample(made.land if other != 1.0 else made.other, spacing, _COLOUR_STEP)
     picture = _over(picture, made.other, other, spacing)
-    picture = _streams(picture, tile, spacing, made, noise)
-    ground_plan = parcels(tile, spacing, noise)
-    if ground_plan is not None:
+    odd = _mask(made.odd_mask, tile, 5.0, 0.05)
+    picture = _over(picture, made.odd, odd, spacing)
+    stream = _streams(tile, spacing, made, noise)
+    picture = _over(picture, made.stream, stream, spacing)
+    picture = _palettes(picture, tile, spacing, made, wet=False)
+    grown = parcels(tile, spacing, noise)
+    if grown is not None:
         for band in range(3):
-            picture[band] *= ground_plan[..., 3]
-            picture[band] += ground_plan[..., band]
-    _roughen(picture, _relief(tile, spacing, made, noise))
+            picture[band] *= grown[..., 3]
+            picture[band] += grown[..., band]
+    relief = _relief(tile, spacing, made, noise)
+    if not isinstance(stream, float):
+        relief *= 1 - np.float32(0.85) * stream
+    _roughen(picture, relief)
     return picture
 
 
-def _streams(picture: Plane, tile: Tile, spacing: int, made: Layers, noise: Array) -> Plane:
+def _streams(tile: Tile, spacing: int, made: Layers, noise: Array) -> Plane | float:
+    """Share of river at each pixel: where the field RIVER is closer to 0 than the river's half width."""
     line, width = noise[Field.RIVER], made.stream_width
     closest = np.abs(line).min() - 0.6 * (line.max() - line.min())
     if tile.z < 8 or width.max() <= 0 or closest > width.max():
-        return picture
-    step = _SHARE_STEP * 2.0 ** min(15 - tile.z, 0)
-    planes = upsample(np.stack([line, width]), spacing, step)
+        return 0.0
+    planes = upsample(np.stack([line, width]), spacing, _fine_step(tile.z))
     np.abs(planes[0], out=planes[0])
-    share = planes[1] - planes[0]
+    share: Plane = planes[1] - planes[0]
     share *= np.float32(700 * 2.0 ** (tile.z - 15))
     np.clip(share, 0, 1, out=share)
-    return _over(picture, made.stream, share, spacing) if share.any() else picture
+    return share if share.any() else 0.0
+
+
+def _palettes(picture: Plane, tile: Tile, spacing: int, made: Layers, *, wet: bool) -> Plane:
+    """Lay the colours of special places over a picture, crisp down to the pixel."""
+    for place, share, walk in made.places:
+        if place.wet != wet:
+            continue
+        at, opacity = upsample(np.stack([walk, share]), spacing, _SHARE_STEP * 2)
+        crust = _TEXTURES[place.crust]()
+        at += np.multiply(textures.window(textures.grain(), tile), np.float32(0.022 / 32), dtype=np.float32)
+        at += np.multiply(textures.window(crust, tile), np.float32(0.018 / 32), dtype=np.float32)
+        np.clip(at, 0, 1, out=at)
+        at *= np.float32(255.5)
+        colour = _table(place.palette).take(at.astype(np.uint8)).view(np.float32).reshape(TILE, TILE, 4)
+        for band in range(3):
+            picture[band] += opacity * (colour[..., band] - picture[band])
+    return picture
+
+
+@cache
+def _table(palette: tuple[Colour, ...]) -> NDArray[np.complex128]:
+    """A palette in 256 steps; four float32 as one item, so that one look-up fetches a colour."""
+    steps = np.zeros((256, 4), dtype=np.float32)
+    steps[:, :3] = ramp(palette, np.arange(256) / 255).T
+    return steps.view(np.complex128).ravel()
+
+
+def _fine_step(zoom: int) -> float:
+    """Rounding of fields whose contours are drawn: finer where a pixel spans less of the field."""
+    return _SHARE_STEP * 2.0 ** min(15 - zoom, 0)
 
 
 def _relief(tile: Tile, spacing: int, made: Layers, noise: Array) -> Plane:
@@ -153,7 +194,8 @@ def _dune_profile() -> NDArray[np.int8]:
     place = np.arange(256) / 256
     lit = 34 * place / 0.7 - 6
     shade = -62 + 40 * (place - 0.7) / 0.3
-    return np.rint(np.where(place < 0.7, lit, shade)).astype(np.int8)
+    profile: NDArray[np.int8] = np.rint(np.where(place < 0.7, lit, shade)).astype(np.int8)
+    return profile
 
 
 def _dunes(tile: Tile, spacing: int, noise: Array) -> NDArray[np.int8]:
@@ -162,17 +204,18 @@ def _dunes(tile: Tile, spacing: int, noise: Array) -> NDArray[np.int8]:
     at = np.arange(TILE) + 0.5
     across = ((tile.x * TILE + at) * scale * 0.75 * 256) % 256
     down = ((tile.y * TILE + at) * scale * 0.5 * 256) % 256
-    # 90 dunes of shift for each standard deviation: enough to turn them by tens of degrees.
+    # Four dunes of shift for each standard deviation, enough to bend them; 32 more keep the phase positive.
     phase = upsample((noise[Field.FLOW] + 0.25 * noise[Field.SHOAL])[None], spacing, 1 / 512)[0]
     phase *= np.float32(4.0 * 256)
-    phase += across.astype(np.float32)[None, :]
+    phase += (across + 32 * 256).astype(np.float32)[None, :]
     phase += down.astype(np.float32)[:, None]
-    return _dune_profile().take(phase.astype(np.int32) & 255)
+    heights: NDArray[np.int8] = _dune_profile().take(phase.astype(np.int32) & 255)
+    return heights
 
 
 def _sea(tile: Tile, spacing: int, made: Layers, noise: Array) -> Plane:
     bank = _mask(made.shoal_mask, tile, 1.0, 0.1)
-    picture = upsample(made.sea if bank != 1.0 else made.shoal, spacing, _COLOUR_STEP)
+    picture = upsample(made.sea, spacing, _COLOUR_STEP)
     picture = _over(picture, made.shoal, bank, spacing)
     # Two thirds of the sea are calm enough to look flat.
     swell = np.clip(noise[Field.WARP_U] - 0.35, 0, 2) * min(max((tile.z - 7) / 6, 0.0), 1.0)

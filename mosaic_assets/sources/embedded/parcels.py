@@ -12,15 +12,17 @@ from mosaic_assets.core.records import Tile
 from mosaic_assets.sources.embedded import atlas
 from mosaic_assets.sources.embedded.cover import KM_PER_DEGREE, classify, lift, ramp, step
 from mosaic_assets.sources.embedded.noise import TILE, Field, hash_cells, node_pixels, unit, upsample
-from mosaic_assets.sources.embedded.places import CITIES, Colour
+from mosaic_assets.sources.embedded.places import CITIES, PLACES, Colour
 from mosaic_assets.sources.embedded.world import colours_near, latitudes
 
 Array = NDArray[np.float64]
 
 _LEVEL = 15
-_BEND = 90.0  # how far plans are bent out of the grid, one standard deviation, in zoom-15 pixels
-FIRST_ZOOM = 11
-"""Below this zoom parcels are smaller than two pixels and are left out."""
+_BEND = 260.0  # how far plans are bent out of the grid, one standard deviation, in zoom-15 pixels
+FIRST_ZOOM = 9
+"""Below this zoom blocks are smaller than four pixels and are left out."""
+_FULL_ZOOM = 12  # below, a block shows 16 parcels of its table instead of a plan
+_FEW = np.arange(16, dtype=np.int64) * 3 + 2
 
 _CROPS: tuple[Colour, ...] = (
     (38, 62, 34), (58, 82, 40), (80, 108, 52), (112, 138, 66), (146, 152, 86), (116, 112, 72), (104, 86, 60),
@@ -54,7 +56,7 @@ def parcels(tile: Tile, spacing: int, noise: Array) -> NDArray[np.float32] | Non
 
     Parameters
     ----------
-    tile : a tile of zoom 11 or more; below, nothing is drawn.
+    tile : any tile; below zoom 9 nothing is drawn.
     spacing : pixels between nodes.
     noise : (16, n, n), as `noise.fields` gives.
 
@@ -68,9 +70,8 @@ def parcels(tile: Tile, spacing: int, noise: Array) -> NDArray[np.float32] | Non
     scale = 2.0 ** (_LEVEL - tile.z)
     top, left = tile.y * TILE * scale, tile.x * TILE * scale
     bend = _bend(tile, noise)
-    reach = np.abs(bend).max() + 8  # the cubic may overshoot its nodes a little
-    first_row, last_row = _span(top, scale, reach)
-    first_column, last_column = _span(left, scale, reach)
+    first_row, last_row = _span(top, scale, bend[1])
+    first_column, last_column = _span(left, scale, bend[0])
     blocks = _blocks(np.arange(first_column, last_column + 1), np.arange(first_row, last_row + 1))
     if not (blocks.city.any() or (blocks.crop > 1 / 256).any()):
         return None
@@ -78,11 +79,14 @@ def parcels(tile: Tile, spacing: int, noise: Array) -> NDArray[np.float32] | Non
     ramp_ = (np.arange(TILE) + 0.5) * scale
     v = (shift[1] + (ramp_ + (top - first_row * atlas.SIDE)).astype(np.float32)[:, None]).astype(np.int32)
     u = (shift[0] + (ramp_ + (left - first_column * atlas.SIDE)).astype(np.float32)[None, :]).astype(np.int32)
-    return _look_up(blocks, u, v)
+    return _look_up(blocks, u, v, plain=tile.z < _FULL_ZOOM)
 
 
-def _span(start: float, scale: float, reach: float) -> tuple[int, int]:
-    return int((start - reach) // atlas.SIDE), int((start + TILE * scale + reach) // atlas.SIDE)
+def _span(start: float, scale: float, bend: Array) -> tuple[int, int]:
+    """First and last block that a bent axis reaches; the cubic may overshoot its nodes a little."""
+    low, high = bend.min(), bend.max()
+    slack = 0.25 * (high - low) + 2
+    return int((start + low - slack) // atlas.SIDE), int((start + TILE * scale + high + slack) // atlas.SIDE)
 
 
 def _bend(tile: Tile, noise: Array) -> Array:
@@ -91,20 +95,26 @@ def _bend(tile: Tile, noise: Array) -> Array:
     pixels = node_pixels(TILE // (count - 3))
     lng = (tile.x * TILE + pixels) * (360 / (TILE * 2.0**tile.z)) - 180
     old = np.maximum(step(lng, -45, -30), step(lng, -165, -175))
-    strength = _BEND * (0.12 + 0.88 * old)[None, None, :]
+    strength = _BEND * (0.05 + 0.95 * old)[None, None, :]
     return np.asarray(noise[[Field.WARP_U, Field.WARP_V]] * strength)
 
 
-def _look_up(blocks: _Blocks, u: NDArray[np.int32], v: NDArray[np.int32]) -> NDArray[np.float32]:
+def _look_up(blocks: _Blocks, u: NDArray[np.int32], v: NDArray[np.int32], *, plain: bool) -> NDArray[np.float32]:
     columns = blocks.crop.shape[1]
     slot = (v >> 8) * np.int32(columns) + (u >> 8)
-    inside = ((v & 255) << 8) + (u & 255)
-    inside += _plan_starts(blocks).ravel().take(slot)
-    number = atlas.plans().take(inside)
+    if plain:
+        number = ((v >> 4) & 12) + ((u >> 6) & 3)
+        numbers = _FEW
+    else:
+        inside = ((v & 255) << 8) + (u & 255)
+        inside += _plan_starts(blocks).ravel().take(slot)
+        number = atlas.plans().take(inside)
+        numbers = np.arange(atlas.NUMBERS, dtype=np.int64)
     # Four float32 travel as one 16-byte item: one gather instead of four.
-    table = _colours(blocks).reshape(-1, 4).view(np.complex128).ravel()
-    picked = table.take(slot * np.int32(atlas.NUMBERS) + number)
-    return picked.view(np.float32).reshape(TILE, TILE, 4)
+    table = _colours(blocks, numbers).reshape(-1, 4).view(np.complex128).ravel()
+    slot *= np.int32(len(numbers))
+    slot += number
+    return table.take(slot).view(np.float32).reshape(TILE, TILE, 4)
 
 
 def _blocks(columns: NDArray[np.int64], rows: NDArray[np.int64]) -> _Blocks:
@@ -115,19 +125,38 @@ def _blocks(columns: NDArray[np.int64], rows: NDArray[np.int64]) -> _Blocks:
     at_column = column + 0.5 + 8 * (unit(hashes, 0) - 0.5)
     at_row = row + 0.5 + 8 * (unit(hashes, 1) - 0.5)
     lng = at_column * (360 / 2.0**_LEVEL) - 180
-    lat = latitudes(at_row * TILE, _LEVEL)
+    lat = latitudes((at_row * TILE).astype(np.float64), _LEVEL)
     sampled = colours_near(lng, lat)
     cover = classify(sampled[:3], lat)
-    district = unit(hash_cells(column >> 4, row >> 4, 202), 0)
-    hamlet = unit(hash_cells(column >> 1, row >> 1, 203), 0)
+    district = unit(_neighbourhood(column, row, 4, 202), 0)
+    hamlet = unit(_neighbourhood(column, row, 1, 203), 0)
     mild = step(np.abs(lat), 60, 54) * (sampled[3] > 127)
-    grown = cover.grass * (0.35 + 0.75 * district) + 0.22 * cover.forest * step(district, 0.55, 0.95)
-    grown = grown + 0.06 * cover.arid * step(district, 0.8, 1.0)
-    crop = np.clip(grown, 0, 1) * mild
+    grown = cover.grass * (0.30 + 0.9 * step(district, 0.05, 0.6)) + 0.30 * cover.forest * step(district, 0.6, 0.95)
+    grown = grown + 0.5 * cover.arid * (district > 0.985) - 0.06
+    crop = np.clip(grown * 1.15, 0, 1) * mild * ~_kept_wild(lng, lat)
     town = _built_up(column, row)
-    town = np.maximum(town, (hamlet < 0.05 * crop) * 0.75)
+    town = np.maximum(town, (hamlet < 0.03 * crop) * 0.75)
     city = (unit(hashes, 2) < town) & (sampled[3] > 60)
     return _Blocks(column, row, sampled[:3], crop, city, lng, lat)
+
+
+def _neighbourhood(column: NDArray[np.int64], row: NDArray[np.int64], shift: int, salt: int) -> NDArray[np.uint64]:
+    """Hash of the 2**shift blocks around; its borders are frayed, or they would show as a chequerboard from afar."""
+    fray = hash_cells(column, row, 211)
+    mask = np.uint64((2 << shift) - 1)
+    across = (fray & mask).astype(np.int64) - (1 << shift)
+    down = ((fray >> np.uint64(32)) & mask).astype(np.int64) - (1 << shift)
+    return hash_cells((column + across) >> shift, (row + down) >> shift, salt)
+
+
+def _kept_wild(lng: Array, lat: Array) -> NDArray[np.bool_]:
+    """Inside one of the places with a palette of its own, where nothing is grown."""
+    wild = np.zeros(lng.shape, dtype=bool)
+    for place in PLACES:
+        if place.strength > 0 and abs(place.lat - lat.flat[0]) < 6:
+            distance = place.radius_km / KM_PER_DEGREE * 1.2
+            wild |= (np.abs(lng - place.lng) < distance) & (np.abs(lat - place.lat) < distance)
+    return wild
 
 
 @cache
@@ -153,22 +182,21 @@ def _built_up(column: NDArray[np.int64], row: NDArray[np.int64]) -> Array:
 def _plan_starts(blocks: _Blocks) -> NDArray[np.int32]:
     """Where in the atlas each block's plan begins."""
     hashes = hash_cells(blocks.column, blocks.row, 204)
-    county = unit(hash_cells(blocks.column >> 6, blocks.row >> 6, 205), 0)
+    county = unit(_neighbourhood(blocks.column, blocks.row, 6, 205), 0)
     surveyed = np.where(blocks.lng < -40, county < 0.9, county < 0.15)
     kind = np.where(blocks.city, atlas.STREETS, np.where(surveyed, atlas.SQUARE, atlas.PATCHED))
     plan = (unit(hashes, 1) * atlas.PLANS).astype(np.int64)
     return ((kind * atlas.PLANS + plan) * atlas.SIDE * atlas.SIDE).astype(np.int32)
 
 
-def _colours(blocks: _Blocks) -> NDArray[np.float32]:
-    """Table (rows, columns, 64, 4): premultiplied colour and 1 - opacity of every number on every block."""
-    numbers = np.arange(atlas.NUMBERS, dtype=np.int64)
+def _colours(blocks: _Blocks, numbers: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Table (rows, columns, numbers, 4): premultiplied colour and 1 - opacity of each number on every block."""
     column, row = blocks.column[..., None], blocks.row[..., None]
     hashes = hash_cells(column * atlas.NUMBERS + numbers, row, 206)
     table = np.empty((*hashes.shape, 4), dtype=np.float32)
-    grown, shown = _grown(blocks, hashes)
+    grown, shown = _grown(blocks, hashes, numbers)
     if blocks.city.any():
-        built = _built(blocks, hashes)
+        built = _built(blocks, hashes, numbers)
         grown = np.where(blocks.city[..., None], built, grown)
         shown = np.where(blocks.city[..., None], 0.94, shown)
     table[..., :3] = np.moveaxis(grown * shown, 0, -1)
@@ -176,10 +204,10 @@ def _colours(blocks: _Blocks) -> NDArray[np.float32]:
     return table
 
 
-def _grown(blocks: _Blocks, hashes: NDArray[np.uint64]) -> tuple[Array, Array]:
+def _grown(blocks: _Blocks, hashes: NDArray[np.uint64], numbers: NDArray[np.int64]) -> tuple[Array, Array]:
     """Colours (3, ..., 64) and opacity of fields: a few crops rule a district, a few fields are odd."""
-    district = hash_cells(blocks.column >> 4, blocks.row >> 4, 207)[..., None]
-    parish = hash_cells(blocks.column >> 2, blocks.row >> 2, 208)[..., None]
+    district = _neighbourhood(blocks.column, blocks.row, 4, 207)[..., None]
+    parish = _neighbourhood(blocks.column, blocks.row, 2, 208)[..., None]
     dry = step(blocks.colour[0] - blocks.colour[1], -10, 26)[..., None]
     middle = 0.12 + 0.5 * dry + 0.45 * (unit(district, 0) - 0.5) + 0.25 * (unit(parish, 0) - 0.5)
     wide = 0.25 + 0.6 * unit(district, 1)
@@ -190,31 +218,35 @@ def _grown(blocks: _Blocks, hashes: NDArray[np.uint64]) -> tuple[Array, Array]:
     base = lift(blocks.colour)[..., None]
     colour = 0.72 * colour + 0.32 * base
     colour = colour * (0.86 + 0.28 * unit(hashes, 3)) * (0.84 + 0.32 * unit(parish, 4))
-    colour[:, ..., 0] = 0.5 * base[..., 0] + np.array([92.0, 86, 74])[:, None, None]
-    colour[:, ..., 1] *= 0.55
-    shown = 0.93 * (unit(hashes, 5) < blocks.crop[..., None])
-    shown[..., 0] = 0.65 * (blocks.crop > 0.3)
-    shown[..., 1] = 0.5 * (blocks.crop > 0.4)
+    shown: Array = 0.93 * (unit(hashes, 5) < blocks.crop[..., None]).astype(np.float64)
+    if numbers[0] == 0:
+        colour[:, ..., 0] = 0.5 * base[..., 0] + np.array([92.0, 86, 74])[:, None, None]
+        colour[:, ..., 1] *= 0.55
+        shown[..., 0] = 0.65 * (blocks.crop > 0.3)
+        shown[..., 1] = 0.5 * (blocks.crop > 0.4)
     return colour, shown
 
 
-def _built(blocks: _Blocks, hashes: NDArray[np.uint64]) -> Array:
+def _built(blocks: _Blocks, hashes: NDArray[np.uint64], numbers: NDArray[np.int64]) -> Array:
     """Colours (3, ..., 64) of towns: streets, shadows, eight greens, roofs of the region's kind."""
     quarter = hash_cells(blocks.column, blocks.row, 209)[..., None]
-    parish = hash_cells(blocks.column >> 3, blocks.row >> 3, 210)[..., None]
+    parish = _neighbourhood(blocks.column, blocks.row, 3, 210)[..., None]
     europe = (blocks.lng > -12) & (blocks.lng < 32) & (blocks.lat > 34)
     japan = (blocks.lng > 120) & (blocks.lat > 20)
     south = (np.abs(blocks.lat) < 33) & (blocks.lng > -20)
     style = np.where(europe, 0, np.where(japan, 1, np.where(south, 2, 3)))[..., None]
-    style = np.where(unit(quarter, 0) < 0.22, 1, style)
+    style = np.where(unit(hashes, 4) < 0.65 * unit(parish, 0) * unit(quarter, 0), 1, style)
     shade = unit(hashes, 0)
     colour = np.zeros((3, *hashes.shape))
     for number, palette in enumerate(_ROOFS):
         colour = np.where(style == number, ramp(palette, shade), colour)
     green = ramp(((44, 60, 36), (66, 82, 48), (96, 104, 64), (124, 120, 82)), shade)
     colour = np.where(unit(hashes, 1) < 0.35 * unit(quarter, 1), green, colour)
-    colour[..., 2:10] = green[..., 2:10]
-    colour[..., 0] = np.array([124.0, 122, 120])[:, None, None] + 18 * (unit(parish, 1)[..., 0] - 0.5)
-    colour[..., 1] = np.array([58.0, 60, 56])[:, None, None]
-    tone = (0.80 + 0.36 * unit(quarter, 2)) * (0.86 + 0.28 * unit(parish, 2))
+    colour = np.where((numbers >= 2) & (numbers < 10), green, colour)
+    if numbers[0] == 0:
+        colour[..., 0] = np.array([124.0, 122, 120])[:, None, None] + 18 * (unit(parish, 1)[..., 0] - 0.5)
+        colour[..., 1] = np.array([58.0, 60, 56])[:, None, None]
+    tone = (0.90 + 0.20 * unit(quarter, 2)) * (0.74 + 0.50 * unit(parish, 2))
+    warm = 0.16 * (unit(parish, 3) - 0.5) + 0.08 * (unit(quarter, 3) - 0.5)
+    tone = tone * np.stack([1 + warm, np.ones_like(warm), 1 - warm])
     return np.asarray(colour * tone * (0.88 + 0.2 * unit(hashes, 3)))

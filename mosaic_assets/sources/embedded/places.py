@@ -22,46 +22,55 @@ class Place(NamedTuple):
     """Share of the palette in the middle, 0..1."""
     wet: bool
     """True: also open water takes the palette, and the land in the disc counts as lake."""
-    ponds: float
-    """Share of the 300 m cells that hold a pond with coloured rings, 0..1."""
+    crust: str
+    """Texture that roughens the borders between the colours: cracks, hills or grain."""
+    bar: float | None
+    """None: the palette covers the disc. A number: it rings the spots where noise rises above the bar."""
     palette: tuple[Colour, ...]
     """Five or more colours; smooth noise walks along them."""
 
 
 PLACES: tuple[Place, ...] = (
-    Place("Lake Natron", 36.02, -2.38, 21, 0.92, True, 0.0,
+    Place("Lake Natron", 36.02, -2.38, 21, 0.92, True, "cracks", None,
           ((96, 42, 40), (158, 62, 54), (205, 104, 88), (226, 160, 140), (236, 208, 196), (150, 92, 84), (120, 120, 104))),
-    Place("Dallol", 40.30, 14.24, 8, 0.90, False, 0.16,
+    Place("Dallol", 40.30, 14.24, 8, 0.90, False, "hills", None,
           ((120, 84, 50), (196, 156, 60), (214, 206, 64), (170, 196, 70), (226, 220, 190), (204, 128, 52), (150, 70, 40))),
-    Place("Grand Prismatic Spring", -110.838, 44.525, 9, 0.35, False, 0.10,
+    Place("Grand Prismatic Spring", -110.838, 44.525, 9, 0.55, False, "hills", None,
           ((206, 200, 184), (170, 150, 116), (120, 116, 84), (74, 84, 56), (150, 110, 74))),
-    Place("Great Bahama Bank", -77.4, 24.1, 150, 0.75, True, 0.0,
+    Place("Springs of Yellowstone", -110.838, 44.525, 11, 0.95, False, "grain", 0.35,
+          ((120, 74, 40), (190, 104, 44), (224, 160, 60), (206, 196, 90), (110, 176, 130), (60, 170, 190), (30, 120, 170),
+           (20, 70, 130))),
+    Place("Pools of Dallol", 40.30, 14.24, 7, 0.95, False, "grain", 0.9,
+          ((236, 226, 190), (226, 214, 90), (190, 206, 60), (140, 190, 80), (90, 180, 130), (60, 130, 110))),
+    Place("Melt lakes of Sermeq Kujalleq", -48.6, 69.0, 85, 0.92, False, "grain", 1.1,
+          ((236, 244, 248), (176, 214, 236), (110, 176, 218), (54, 130, 196), (30, 96, 170))),
+    Place("Great Bahama Bank", -77.4, 24.1, 150, 0.75, True, "grain", None,
           ((16, 70, 120), (28, 120, 158), (70, 176, 190), (130, 212, 206), (190, 228, 210), (226, 220, 190), (96, 190, 190))),
-    Place("Kilauea", -155.25, 19.38, 26, 0.85, False, 0.0,
+    Place("Kilauea", -155.20, 19.38, 30, 0.95, False, "hills", None,
           ((24, 23, 25), (38, 34, 34), (56, 48, 44), (30, 28, 31), (74, 62, 52), (48, 58, 36), (92, 74, 58))),
-    Place("Atacama", -69.20, -24.20, 180, 0.45, False, 0.0,
+    Place("Atacama", -69.20, -24.20, 180, 0.45, False, "hills", None,
           ((120, 82, 58), (172, 122, 82), (202, 156, 108), (186, 108, 66), (220, 190, 150), (142, 112, 96))),
-    Place("Salar de Uyuni", -67.55, -20.22, 62, 0.93, False, 0.0,
+    Place("Salar de Uyuni", -67.55, -20.22, 62, 0.93, False, "cracks", None,
           ((250, 250, 248), (238, 238, 234), (226, 228, 228), (246, 242, 232), (206, 216, 222), (230, 218, 200), (180, 170, 152))),
-    Place("Tokyo", 139.70, 35.69, 45, 0.0, False, 0.0,
+    Place("Tokyo", 139.70, 35.69, 45, 0.0, False, "hills", None,
           ((150, 150, 150), (128, 128, 130), (170, 168, 166), (110, 112, 112), (140, 138, 134))),
-    Place("Sermeq Kujalleq", -49.4, 69.2, 75, 0.65, False, 0.06,
+    Place("Sermeq Kujalleq", -49.4, 69.2, 75, 0.65, False, "hills", None,
           ((250, 252, 254), (224, 236, 244), (186, 212, 230), (150, 190, 218), (206, 210, 208), (120, 168, 206), (240, 246, 250))),
-    Place("Simpson Desert", 137.4, -24.6, 260, 0.55, False, 0.0,
+    Place("Simpson Desert", 137.4, -24.6, 260, 0.55, False, "hills", None,
           ((150, 64, 34), (178, 84, 46), (200, 104, 60), (132, 52, 30), (214, 134, 90), (120, 70, 48))),
-    Place("Laguna Colorada", -67.77, -22.20, 6, 0.9, True, 0.0,
+    Place("Laguna Colorada", -67.77, -22.20, 6, 0.9, True, "cracks", None,
           ((150, 50, 40), (190, 84, 62), (214, 140, 116), (236, 226, 216), (120, 66, 58))),
-    Place("Lake Hillier coast", 123.20, -34.09, 2, 0.9, True, 0.0,
+    Place("Lake Hillier coast", 123.20, -34.09, 2, 0.9, True, "cracks", None,
           ((214, 140, 164), (226, 166, 184), (200, 120, 150), (236, 206, 206), (150, 150, 130))),
-    Place("Great Salt Lake, north arm", -112.75, 41.35, 30, 0.8, True, 0.0,
+    Place("Great Salt Lake, north arm", -112.75, 41.35, 30, 0.8, True, "cracks", None,
           ((150, 84, 96), (176, 112, 122), (196, 150, 150), (226, 216, 206), (128, 92, 100))),
-    Place("Zhangye", 100.05, 38.97, 12, 0.8, False, 0.0,
+    Place("Zhangye", 100.05, 38.97, 12, 0.8, False, "hills", None,
           ((176, 80, 52), (206, 150, 96), (226, 206, 166), (150, 60, 48), (160, 146, 120), (196, 116, 70))),
-    Place("Qarhan salt lake", 95.3, 36.9, 40, 0.7, True, 0.02,
+    Place("Qarhan salt lake", 95.3, 36.9, 40, 0.7, True, "cracks", None,
           ((60, 150, 150), (120, 190, 176), (226, 224, 214), (176, 196, 150), (40, 112, 128), (206, 196, 170))),
-    Place("Okavango", 22.8, -19.3, 80, 0.5, False, 0.0,
+    Place("Okavango", 22.8, -19.3, 80, 0.5, False, "hills", None,
           ((52, 84, 48), (84, 112, 58), (40, 62, 50), (126, 130, 84), (66, 100, 62))),
-    Place("White Sands", -106.33, 32.82, 20, 0.9, False, 0.0,
+    Place("White Sands", -106.33, 32.82, 20, 0.9, False, "grain", None,
           ((246, 244, 240), (234, 232, 226), (220, 216, 206), (250, 250, 248), (204, 194, 176))),
 )  # fmt: skip
 

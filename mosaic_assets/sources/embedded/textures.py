@@ -27,13 +27,13 @@ def window(texture: NDArray[np.int8], tile: Tile) -> NDArray[np.int8]:
 @cache
 def grain() -> NDArray[np.int8]:
     """Soil and grass: rough at 2 to 16 pixels."""
-    return _standard(sum(_octave(step, 11) * 0.8**n for n, step in enumerate((16, 8, 4, 2, 1))))
+    return _standard(np.sum([_octave(step, 11) * 0.8**n for n, step in enumerate((16, 8, 4, 2, 1))], axis=0))
 
 
 @cache
 def hills() -> NDArray[np.int8]:
     """Relief lit from the north-west: slopes of a rough surface, ridges up to 64 pixels apart."""
-    height = sum(_octave(step, 23) * (step / 64.0) ** 0.9 for step in (64, 32, 16, 8, 4, 2))
+    height = np.sum([_octave(step, 23) * (step / 64.0) ** 0.9 for step in (64, 32, 16, 8, 4, 2)], axis=0)
     slope = np.roll(height, (1, 1), (0, 1)) - np.roll(height, (-1, -1), (0, 1))
     return _standard(np.asarray(slope))
 
@@ -66,7 +66,8 @@ def cracks() -> NDArray[np.int8]:
 def _standard(values: NDArray[np.float64]) -> NDArray[np.int8]:
     """Mean 0 and standard deviation 32, as int8; a value beyond four deviations is cut."""
     centred = values - values.mean()
-    return np.clip(np.rint(centred * (32 / centred.std())), -127, 127).astype(np.int8)
+    cut: NDArray[np.int8] = np.clip(np.rint(centred * (32 / centred.std())), -127, 127).astype(np.int8)
+    return cut
 
 
 def _octave(step: int, salt: int) -> NDArray[np.float64]:

@@ -101,8 +101,9 @@ def colours_near(lng: NDArray[np.float64], lat: NDArray[np.float64]) -> NDArray[
     world = pyramid()[0]
     height, width = world.shape[:2]
     row = np.clip((90 - lat) * (height / 180), 0, height - 1).astype(np.int64)
-    column = ((lng + 180) * (width / 360)).astype(np.int64) % width
-    return np.moveaxis(world[row, column], -1, 0).astype(np.float64)
+    column = np.floor((lng + 180) * (width / 360)).astype(np.int64) % width
+    picked: NDArray[np.float64] = np.moveaxis(world[row, column], -1, 0).astype(np.float64)
+    return picked
 
 
 def _level(spacing_deg: float) -> NDArray[np.uint8]:
@@ -118,9 +119,7 @@ def _weights(at: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.i
     return bspline(at[:, None] - pixels), pixels
 
 
-def _separate(
-    patch: NDArray[np.float64], down: NDArray[np.float64], across: NDArray[np.float64]
-) -> Ground:
+def _separate(patch: NDArray[np.float64], down: NDArray[np.float64], across: NDArray[np.float64]) -> Ground:
     """Average land pixels and water pixels apart, so that coasts keep two clean colours instead of mud."""
     colour, share = patch[..., :3], patch[..., 3:]
     stack = np.concatenate([colour * share, colour * (255 - share), share, np.full_like(share, 255.0)], axis=-1)
