@@ -100,38 +100,29 @@ def decide(
     overall, each = coverage(state, target)
     met = overall.meets(target)
 
-    def judge_all(own_target_counts: bool) -> list[Verdict]:
-        return [
-            _verdict(
-                _Case(
-                    name,
-                    each.get(name),
-                    state,
-                    met,
-                    own_target_counts,
-                    name in in_flight,
-                    (failures or {}).get(name),
-                ),
-                target,
-                limits,
-                now,
-            )
-            for name in weights
-        ]
+    def verdict_on(name: str, own_target_counts: bool) -> Verdict:
+        failed = (failures or {}).get(name)
+        case = _Case(name, each.get(name), state, met, own_target_counts, name in in_flight, failed)
+        return _verdict(case, target, limits, now)
 
-    verdicts = judge_all(own_target_counts=True)
-    if not met and all(verdict.status in ENDED for verdict in verdicts):
-        # Every biome gave what was asked of it and the library still lacks: go on with those that promise more.
-        verdicts = judge_all(own_target_counts=False)
-    wanted = [verdict for verdict in verdicts if verdict.status is Status.WANTED]
-    # Unknown biomes first, the heavier the sooner; then by what they promise. The name breaks ties.
-    wanted.sort(key=lambda v: (v.rounds > 0, -weights[v.biome] if v.rounds == 0 else -v.score, v.biome))
+    def turn(verdict: Verdict) -> tuple[bool, float, str]:
+        # Unknown biomes first, the heavier the sooner; then by what they promise. The name breaks ties.
+        return verdict.rounds > 0, -(verdict.score if verdict.rounds else weights[verdict.biome]), verdict.biome
+
+    verdicts = {name: verdict_on(name, own_target_counts=True) for name in weights}
+    wanted = sorted((v for v in verdicts.values() if v.status is Status.WANTED), key=turn)
+    if not met:
+        # The library still lacks: biomes that filled their own buckets and promise more take the places left in the wave.
+        reopened = [verdict_on(v.biome, own_target_counts=False) for v in verdicts.values() if v.status is Status.MET]
+        promising = sorted((v for v in reopened if v.status is Status.WANTED), key=turn)
+        wanted += promising[: max(0, limits.max_runs_in_flight - len(wanted))]
+        verdicts.update((verdict.biome, verdict) for verdict in wanted)
     blocked = bool(in_flight) or unmerged > 0
     requests = [] if blocked else [verdict.biome for verdict in wanted[: limits.max_runs_in_flight]]
-    done = not blocked and all(verdict.status in ENDED for verdict in verdicts)
+    done = not blocked and all(verdict.status in ENDED for verdict in verdicts.values())
     return Decision(
         requests,
-        verdicts,
+        list(verdicts.values()),
         overall,
         met,
         _summary(overall, target, met, requests, in_flight, unmerged, done),

@@ -19,7 +19,21 @@ RICH = {1: 50, 2: 40, 3: 30, 4: 20}  # everything met often
 
 def merged(biome, number=1, *, exhausted=False, planned=100):
     return MergedRound(
-        biome, number, "embedded", "embedded", "1", 15, planned, exhausted, {"kept": planned}, 1, 0, 1.0, number, NOW, NOW
+        biome,
+        number,
+        "embedded",
+        "embedded",
+        "1",
+        15,
+        planned,
+        exhausted,
+        {"kept": planned},
+        1,
+        0,
+        1.0,
+        number,
+        NOW,
+        NOW,
     )
 
 
@@ -81,6 +95,16 @@ def test_a_biome_whose_own_reachable_buckets_are_filled_is_met():
     decision = ask("ab", state({"a": RICH, "b": {n: 1 for n in range(10, 40)}}))
     assert status_of(decision, "a").status is Status.MET
     assert decision.requests == ["b"]
+
+
+def test_biomes_that_met_their_own_target_take_the_places_left_in_a_wave():
+    # a and c filled four of their five buckets, and both may still bring the fifth.
+    nearly = {1: 50, 2: 50, 3: 50, 4: 50, 5: 1}
+    known = state({"a": nearly, "b": dict.fromkeys(range(10, 40), 1), "c": {n + 100: k for n, k in nearly.items()}})
+    assert ask("abc", known, limits=Limits(max_runs_in_flight=1)).requests == ["b"]
+    assert ask("abc", known, limits=Limits(max_runs_in_flight=2)).requests == ["b", "a"]
+    decision = ask("abc", known, limits=Limits(max_runs_in_flight=2))
+    assert [verdict.status for verdict in decision.verdicts] == [Status.WANTED, Status.WANTED, Status.MET]
 
 
 def test_when_the_library_meets_its_target_every_biome_is_met_and_nothing_is_asked():

@@ -170,7 +170,6 @@ def layers(tile: Tile, spacing: int, ground: Ground, noise: Array) -> Layers:
     cover = classify(ground.land, lat)
     made = _land(ground, cover, noise, _calm(tile.z))
     made.odd_mask = made.odd_mask - max(13 - tile.z, 0) * 0.5  # smaller than a few pixels
-    _sea(made, ground, lat, noise)
     lng = (tile.x * TILE + pixels) * (360 / (TILE * 2.0**tile.z)) - 180
     for place, near in near_places(lng, lat[:, 0], noise[Field.COAST]):
         _apply(made, place, near, noise)
@@ -199,7 +198,7 @@ def _land(ground: Ground, cover: Cover, noise: Array, calm: float) -> Layers:
     frozen = ramp(
         _ICE, 0.56 + calm * (0.27 * noise[Field.LIGHT] + 0.06 * noise[Field.HUE] + 0.04 * noise[Field.HEIGHT])
     )
-    land = blend(land, frozen * (0.94 + calm * 0.05 * noise[Field.WARM]), cover.ice)
+    land = blend(land, frozen * (0.97 + calm * 0.04 * noise[Field.WARM]), cover.ice)
     kind = 0.5 + 0.26 * noise[Field.KIND] + 0.05 * noise[Field.HUE]
     odd = blend(ramp(_RARE, kind), ramp(_RARE_DRY, kind), cover.arid)
     odd = blend(land, odd * (1 + 0.1 * noise[Field.PATCH]), np.array(0.7))
@@ -234,7 +233,9 @@ def _stream(land: Array, cover: Cover, noise: Array) -> tuple[Array, Array]:
     return colour, width
 
 
-def _sea(made: Layers, ground: Ground, lat: Array, noise: Array) -> None:
+def add_sea(made: Layers, tile: Tile, spacing: int, ground: Ground, noise: Array) -> None:
+    """Decide the colours of the water; left out of `layers` because most tiles have none."""
+    lat = latitudes(tile.y * TILE + node_pixels(spacing), tile.z)[:, None]
     blue = ground.sea[2]
     shelf = step(blue, 55, 125)
     near = step(ground.share, 0.01, 0.35)
@@ -251,7 +252,7 @@ def _sea(made: Layers, ground: Ground, lat: Array, noise: Array) -> None:
     grass = made.sea * np.array([0.62, 0.66, 0.60])[:, None, None]
     shoal = blend(grass, sand, step(noise[Field.KIND], 0.3, 1.0))
     floe = np.array([232.0, 238, 243])[:, None, None] + 6 * noise[Field.HUE]
-    polar = step(np.abs(lat), 72, 78)
+    polar = step(np.abs(lat), 70, 81)
     made.shoal = blend(shoal, floe, polar)
     banks = noise[Field.PATCH] + 0.6 * noise[Field.SHOAL] - 1.5 - 4 * (1 - tropic * shelf)
     made.shoal_mask = blend(banks, (noise[Field.PATCH] + noise[Field.SHOAL]) * 3, polar)
@@ -277,8 +278,6 @@ def near_places(lng: Array, lat: Array, ragged: Array) -> list[tuple[Place, Arra
 
 def _apply(made: Layers, place: Place, share: Array, noise: Array) -> None:
     """Give a place its palette; its own streams and odd patches would spoil it."""
-    if place.strength == 0:
-        return
     if place.bar is None:
         walk = 0.5 + 0.20 * noise[Field.HUE] + 0.18 * noise[Field.SHOAL] + 0.12 * noise[Field.PATCH]
     else:
@@ -300,13 +299,15 @@ def _textures(made: Layers, cover: Cover, noise: Array, zoom: int) -> None:
     for place, share, _ in made.places:
         if place.bar is None:
             bare = bare * (1 - share)
-    made.textures = {
-        "grain": near * (0.055 + 0.03 * cover.grass - 0.045 * cover.ice - 0.03 * cover.salt),
-        "canopy": near * crowns * 0.17 * cover.forest * bare,
-        "hills": near * ((0.10 * cover.arid + 0.08 * cover.grass) * rough + 0.06 * cover.forest + 0.02 * cover.ice),
-        "cracks": near * (0.035 * cover.ice * step(noise[Field.WET], 0.0, 1.5) + 0.03 * cover.salt),
+    strengths = {
+        "grain": 0.07 * cover.arid + 0.04 * cover.salt + 0.1 * cover.grass + 0.07 * cover.forest * (1 - crowns),
+        "canopy": crowns * 0.18 * cover.forest * bare,
+        "hills": (0.11 * cover.arid + 0.09 * cover.grass) * rough + 0.05 * cover.forest + 0.03 * cover.ice,
+        "cracks": 0.045 * cover.ice * step(noise[Field.WET], 0.0, 1.5) + 0.04 * cover.salt,
         "dunes": min(max((zoom - 11) / 3, 0.0), 1.0)
-        * 0.13
+        * 0.14
         * cover.arid
         * step(noise[Field.KIND] - 0.4 * noise[Field.WARP_U], -0.2, 0.7),
     }
+    # What is too weak to see becomes nothing, gradually, and costs nothing.
+    made.textures = {name: np.maximum(near * strength - 0.01, 0) for name, strength in strengths.items()}

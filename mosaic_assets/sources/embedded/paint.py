@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mosaic_assets.core.records import Tile
 from mosaic_assets.errors import ZoomError
 from mosaic_assets.sources.embedded import textures
-from mosaic_assets.sources.embedded.cover import Layers, layers, ramp
+from mosaic_assets.sources.embedded.cover import Layers, add_sea, layers, ramp
 from mosaic_assets.sources.embedded.noise import TILE, Field, fields, grid_spacing, upsample
 from mosaic_assets.sources.embedded.parcels import parcels
 from mosaic_assets.sources.embedded.places import Colour
@@ -51,8 +51,11 @@ def render(tile: Tile) -> NDArray[np.uint8]:
     _check(tile)
     spacing = grid_spacing(tile.z)
     noise = fields(tile)
-    made = layers(tile, spacing, ground(tile, spacing), noise)
+    seen = ground(tile, spacing)
+    made = layers(tile, spacing, seen, noise)
     dry = _mask(made.coast, tile, 2.0 * 1.65 ** (tile.z - 5), 0.004)
+    if not isinstance(dry, float) or not dry:
+        add_sea(made, tile, spacing, seen, noise)
     if isinstance(dry, float):
         picture = (_land if dry else _sea)(tile, spacing, made, noise)
     else:
@@ -171,7 +174,7 @@ def _relief(tile: Tile, spacing: int, made: Layers, noise: Array) -> Plane:
     """Light and shade about 0, as a share of the brightness."""
     total = np.zeros((TILE, TILE), dtype=np.float32)
     for name, strength in made.textures.items():
-        if strength.max() < 0.004:
+        if not strength.any():
             continue
         values = _dunes(tile, spacing, noise) if name == "dunes" else textures.window(_TEXTURES[name](), tile)
         contrast = upsample(strength[None], spacing, _SHARE_STEP)[0]

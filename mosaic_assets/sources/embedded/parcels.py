@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mosaic_assets.core.records import Tile
 from mosaic_assets.sources.embedded import atlas
 from mosaic_assets.sources.embedded.cover import KM_PER_DEGREE, classify, lift, ramp, step
-from mosaic_assets.sources.embedded.noise import TILE, Field, hash_cells, node_pixels, unit, upsample
+from mosaic_assets.sources.embedded.noise import TILE, Field, hash_cells, node_pixels, scramble, unit, upsample
 from mosaic_assets.sources.embedded.places import CITIES, PLACES, Colour
 from mosaic_assets.sources.embedded.world import colours_near, latitudes
 
@@ -19,6 +19,8 @@ Array = NDArray[np.float64]
 
 _LEVEL = 15
 _BEND = 260.0  # how far plans are bent out of the grid, one standard deviation, in zoom-15 pixels
+_BEND_STEP = 0.5  # so that up to 1,023 pixels pass `upsample`
+_OFFSET = (141, 97)  # rows, columns: keeps roads off the borders of tiles, where they would look like seams
 FIRST_ZOOM = 9
 """Below this zoom blocks are smaller than four pixels and are left out."""
 _FULL_ZOOM = 12  # below, a block shows 16 parcels of its table instead of a plan
@@ -44,6 +46,7 @@ class _Blocks(NamedTuple):
 
     column: NDArray[np.int64]
     row: NDArray[np.int64]
+    hashes: NDArray[np.uint64]
     colour: Array
     crop: Array
     city: NDArray[np.bool_]
@@ -68,14 +71,14 @@ def parcels(tile: Tile, spacing: int, noise: Array) -> NDArray[np.float32] | Non
     if tile.z < FIRST_ZOOM:
         return None
     scale = 2.0 ** (_LEVEL - tile.z)
-    top, left = tile.y * TILE * scale, tile.x * TILE * scale
+    top, left = tile.y * TILE * scale + _OFFSET[0], tile.x * TILE * scale + _OFFSET[1]
     bend = _bend(tile, noise)
     first_row, last_row = _span(top, scale, bend[1])
     first_column, last_column = _span(left, scale, bend[0])
     blocks = _blocks(np.arange(first_column, last_column + 1), np.arange(first_row, last_row + 1))
     if not (blocks.city.any() or (blocks.crop > 1 / 256).any()):
         return None
-    shift = upsample(bend, spacing, 0.25)
+    shift = upsample(bend, spacing, _BEND_STEP)
     ramp_ = (np.arange(TILE) + 0.5) * scale
     v = (shift[1] + (ramp_ + (top - first_row * atlas.SIDE)).astype(np.float32)[:, None]).astype(np.int32)
     u = (shift[0] + (ramp_ + (left - first_column * atlas.SIDE)).astype(np.float32)[None, :]).astype(np.int32)
@@ -85,7 +88,7 @@ def parcels(tile: Tile, spacing: int, noise: Array) -> NDArray[np.float32] | Non
 def _span(start: float, scale: float, bend: Array) -> tuple[int, int]:
     """First and last block that a bent axis reaches; the cubic may overshoot its nodes a little."""
     low, high = bend.min(), bend.max()
-    slack = 0.25 * (high - low) + 2
+    slack = 0.3 * (high - low) + 2
     return int((start + low - slack) // atlas.SIDE), int((start + TILE * scale + high + slack) // atlas.SIDE)
 
 
@@ -96,17 +99,22 @@ def _bend(tile: Tile, noise: Array) -> Array:
     lng = (tile.x * TILE + pixels) * (360 / (TILE * 2.0**tile.z)) - 180
     old = np.maximum(step(lng, -45, -30), step(lng, -165, -175))
     strength = _BEND * (0.05 + 0.95 * old)[None, None, :]
-    return np.asarray(noise[[Field.WARP_U, Field.WARP_V]] * strength)
+    limit = 2000 * _BEND_STEP
+    return np.clip(noise[[Field.WARP_U, Field.WARP_V]] * strength, -limit, limit)
 
 
 def _look_up(blocks: _Blocks, u: NDArray[np.int32], v: NDArray[np.int32], *, plain: bool) -> NDArray[np.float32]:
     columns = blocks.crop.shape[1]
-    slot = (v >> 8) * np.int32(columns) + (u >> 8)
+    slot = v >> 8
+    slot *= np.int32(columns)
+    slot += u >> 8
     if plain:
         number = ((v >> 4) & 12) + ((u >> 6) & 3)
         numbers = _FEW
     else:
-        inside = ((v & 255) << 8) + (u & 255)
+        inside = v & 255
+        inside <<= 8
+        inside += u & 255
         inside += _plan_starts(blocks).ravel().take(slot)
         number = atlas.plans().take(inside)
         numbers = np.arange(atlas.NUMBERS, dtype=np.int64)
@@ -125,11 +133,12 @@ def _blocks(columns: NDArray[np.int64], rows: NDArray[np.int64]) -> _Blocks:
     at_column = column + 0.5 + 8 * (unit(hashes, 0) - 0.5)
     at_row = row + 0.5 + 8 * (unit(hashes, 1) - 0.5)
     lng = at_column * (360 / 2.0**_LEVEL) - 180
-    lat = latitudes((at_row * TILE).astype(np.float64), _LEVEL)
+    pixel_row: Array = at_row * TILE
+    lat = latitudes(pixel_row, _LEVEL)
     sampled = colours_near(lng, lat)
     cover = classify(sampled[:3], lat)
-    district = unit(_neighbourhood(column, row, 4, 202), 0)
-    hamlet = unit(_neighbourhood(column, row, 1, 203), 0)
+    district = unit(_neighbourhood(column, row, hashes, 4, 202), 0)
+    hamlet = unit(_neighbourhood(column, row, hashes, 1, 203), 0)
     mild = step(np.abs(lat), 60, 54) * (sampled[3] > 127)
     grown = cover.grass * (0.30 + 0.9 * step(district, 0.05, 0.6)) + 0.30 * cover.forest * step(district, 0.6, 0.95)
     grown = grown + 0.5 * cover.arid * (district > 0.985) - 0.06
@@ -137,12 +146,17 @@ def _blocks(columns: NDArray[np.int64], rows: NDArray[np.int64]) -> _Blocks:
     town = _built_up(column, row)
     town = np.maximum(town, (hamlet < 0.03 * crop) * 0.75)
     city = (unit(hashes, 2) < town) & (sampled[3] > 60)
-    return _Blocks(column, row, sampled[:3], crop, city, lng, lat)
+    return _Blocks(column, row, hashes, sampled[:3], crop, city, lng, lat)
 
 
-def _neighbourhood(column: NDArray[np.int64], row: NDArray[np.int64], shift: int, salt: int) -> NDArray[np.uint64]:
-    """Hash of the 2**shift blocks around; its borders are frayed, or they would show as a chequerboard from afar."""
-    fray = hash_cells(column, row, 211)
+def _neighbourhood(
+    column: NDArray[np.int64], row: NDArray[np.int64], fray: NDArray[np.uint64], shift: int, salt: int
+) -> NDArray[np.uint64]:
+    """Hash of the 2**shift x 2**shift blocks around, the same for all of them.
+
+    ``fray``, a hash of each block, first moves the block a little: without it the borders of neighbourhoods show as
+    a chequerboard from afar.
+    """
     mask = np.uint64((2 << shift) - 1)
     across = (fray & mask).astype(np.int64) - (1 << shift)
     down = ((fray >> np.uint64(32)) & mask).astype(np.int64) - (1 << shift)
@@ -153,7 +167,7 @@ def _kept_wild(lng: Array, lat: Array) -> NDArray[np.bool_]:
     """Inside one of the places with a palette of its own, where nothing is grown."""
     wild = np.zeros(lng.shape, dtype=bool)
     for place in PLACES:
-        if place.strength > 0 and abs(place.lat - lat.flat[0]) < 6:
+        if abs(place.lat - lat.flat[0]) < 6:
             distance = place.radius_km / KM_PER_DEGREE * 1.2
             wild |= (np.abs(lng - place.lng) < distance) & (np.abs(lat - place.lat) < distance)
     return wild
@@ -167,7 +181,7 @@ def _cities() -> NDArray[np.float64]:
 def _built_up(column: NDArray[np.int64], row: NDArray[np.int64]) -> Array:
     """Share of built-up blocks round the large cities, 0..1, falling off over their radius."""
     lng = (column + 0.5) * (360 / 2.0**_LEVEL) - 180
-    lat = latitudes((row + 0.5) * TILE, _LEVEL)
+    lat = latitudes((row * TILE + TILE // 2).astype(np.float64), _LEVEL)
     cities = _cities()
     close = (np.abs(cities[:, 0] - lng.mean()) < 2.5) & (np.abs(cities[:, 1] - lat.mean()) < 1.5)
     built = np.zeros(column.shape)
@@ -181,11 +195,10 @@ def _built_up(column: NDArray[np.int64], row: NDArray[np.int64]) -> Array:
 
 def _plan_starts(blocks: _Blocks) -> NDArray[np.int32]:
     """Where in the atlas each block's plan begins."""
-    hashes = hash_cells(blocks.column, blocks.row, 204)
-    county = unit(_neighbourhood(blocks.column, blocks.row, 6, 205), 0)
+    county = unit(_neighbourhood(blocks.column, blocks.row, blocks.hashes, 6, 205), 0)
     surveyed = np.where(blocks.lng < -40, county < 0.9, county < 0.15)
     kind = np.where(blocks.city, atlas.STREETS, np.where(surveyed, atlas.SQUARE, atlas.PATCHED))
-    plan = (unit(hashes, 1) * atlas.PLANS).astype(np.int64)
+    plan = (unit(blocks.hashes, 3) * atlas.PLANS).astype(np.int64)
     return ((kind * atlas.PLANS + plan) * atlas.SIDE * atlas.SIDE).astype(np.int32)
 
 
@@ -206,8 +219,8 @@ def _colours(blocks: _Blocks, numbers: NDArray[np.int64]) -> NDArray[np.float32]
 
 def _grown(blocks: _Blocks, hashes: NDArray[np.uint64], numbers: NDArray[np.int64]) -> tuple[Array, Array]:
     """Colours (3, ..., 64) and opacity of fields: a few crops rule a district, a few fields are odd."""
-    district = _neighbourhood(blocks.column, blocks.row, 4, 207)[..., None]
-    parish = _neighbourhood(blocks.column, blocks.row, 2, 208)[..., None]
+    district = _neighbourhood(blocks.column, blocks.row, blocks.hashes, 4, 207)[..., None]
+    parish = _neighbourhood(blocks.column, blocks.row, blocks.hashes, 2, 208)[..., None]
     dry = step(blocks.colour[0] - blocks.colour[1], -10, 26)[..., None]
     middle = 0.12 + 0.5 * dry + 0.45 * (unit(district, 0) - 0.5) + 0.25 * (unit(parish, 0) - 0.5)
     wide = 0.25 + 0.6 * unit(district, 1)
@@ -229,8 +242,8 @@ def _grown(blocks: _Blocks, hashes: NDArray[np.uint64], numbers: NDArray[np.int6
 
 def _built(blocks: _Blocks, hashes: NDArray[np.uint64], numbers: NDArray[np.int64]) -> Array:
     """Colours (3, ..., 64) of towns: streets, shadows, eight greens, roofs of the region's kind."""
-    quarter = hash_cells(blocks.column, blocks.row, 209)[..., None]
-    parish = _neighbourhood(blocks.column, blocks.row, 3, 210)[..., None]
+    quarter = scramble(blocks.hashes)[..., None]
+    parish = _neighbourhood(blocks.column, blocks.row, blocks.hashes, 3, 210)[..., None]
     europe = (blocks.lng > -12) & (blocks.lng < 32) & (blocks.lat > 34)
     japan = (blocks.lng > 120) & (blocks.lat > 20)
     south = (np.abs(blocks.lat) < 33) & (blocks.lng > -20)

@@ -52,8 +52,6 @@ PLACES: tuple[Place, ...] = (
           ((120, 82, 58), (172, 122, 82), (202, 156, 108), (186, 108, 66), (220, 190, 150), (142, 112, 96))),
     Place("Salar de Uyuni", -67.55, -20.22, 62, 0.93, False, "cracks", None,
           ((250, 250, 248), (238, 238, 234), (226, 228, 228), (246, 242, 232), (206, 216, 222), (230, 218, 200), (180, 170, 152))),
-    Place("Tokyo", 139.70, 35.69, 45, 0.0, False, "hills", None,
-          ((150, 150, 150), (128, 128, 130), (170, 168, 166), (110, 112, 112), (140, 138, 134))),
     Place("Sermeq Kujalleq", -49.4, 69.2, 75, 0.65, False, "hills", None,
           ((250, 252, 254), (224, 236, 244), (186, 212, 230), (150, 190, 218), (206, 210, 208), (120, 168, 206), (240, 246, 250))),
     Place("Simpson Desert", 137.4, -24.6, 260, 0.55, False, "hills", None,
@@ -95,4 +93,4 @@ CITIES: tuple[tuple[float, float, float], ...] = (
     (-79.4, 43.7, 18), (-73.6, 45.5, 15), (-82.4, 23.1, 9), (-69.9, 18.5, 9), (-72.3, 18.5, 7), (-66.1, 18.4, 9),
     (-76.8, 18.0, 7), (151.0, -33.9, 22), (145.0, -37.8, 20), (153.0, -27.5, 13), (174.8, -36.9, 11),
 )  # fmt: skip
-"""Longitude, latitude, radius in km of the built-up area of large cities, and of those in reference 1's boxes."""
+"""Longitude, latitude, radius in km of the built-up area: large cities, and those in the boxes harvested by default."""

