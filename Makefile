@@ -1,5 +1,5 @@
 # `make run` and `make test` set up everything themselves: Python >= 3.11 and make are all they need.
-.PHONY: run ui test check bench lock clean format
+.PHONY: run ui test lint check bench lock clean format
 .DEFAULT_GOAL := run
 
 PYTHON ?= python3
@@ -24,13 +24,14 @@ ui: $(READY)  ## the Dagster UI and daemon, sensors on
 test: $(READY)  ## all tests
 	$(BIN)/python -m pytest
 
-check: $(READY)  ## format, lint, types, import contracts, tests
+lint: $(READY)  ## format, lint, types, import contracts, code location
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/dagster definitions validate -w workspace.yaml
-	$(BIN)/python -m pytest
+
+check: lint test  ## everything that CI checks
 
 format: $(READY)  ## format and mend what can be mended
 	$(BIN)/ruff format .

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mosaic_assets.cli import options
 from mosaic_assets.cli.screen import RunScreen, err, out, print_json, print_table
 from mosaic_assets.settings import CONFIG_VARIABLE, Settings, config_path
+
+if TYPE_CHECKING:
+    from mosaic_assets.sources.records import SourceRecord
 
 EXIT_NOT_MET = 1
 
@@ -35,9 +38,8 @@ def run(as_json: bool, **given: Any) -> None:
     from mosaic_assets.definitions import build_definitions
     from mosaic_assets.defs.drive import drive, workbench_for
     from mosaic_assets.library.coverage import read_state
-    from mosaic_assets.sources.registry import source_record
 
-    record = source_record(settings.source, settings)
+    record = _usable_source(settings)
     _greet(settings, record.title or record.name, record.synthetic)
     with RunScreen(settings.round_tiles) as screen:
         definitions = build_definitions(workbench_for(settings, screen))
@@ -62,6 +64,7 @@ def harvest(biome: str, rounds: int, **given: Any) -> None:
     Example:  mosaic harvest dallol --rounds 2 --source usgs
     """
     settings = options.settings_from(**given)
+    _usable_source(settings)
     from mosaic_assets.definitions import build_definitions
     from mosaic_assets.defs import drive as driving
 
@@ -103,11 +106,21 @@ def up(home: Path | None, port: int, host: str, sensors: bool) -> None:
     os.execv(sys.executable, command)  # noqa: S606
 
 
+def _usable_source(settings: Settings) -> SourceRecord:
+    """The source's record; refused here, once, and not in a failed run of every biome."""
+    from mosaic_assets.sources.registry import check_terms, check_zoom, source_record
+
+    record = source_record(settings.source, settings)
+    check_terms(record, settings)
+    check_zoom(record, settings.zoom)
+    return record
+
+
 def _greet(settings: Settings, source: str, synthetic: bool) -> None:
     from mosaic_assets.library.coverage import read_state
 
     state = read_state(settings)
-    made_up = " Its detail is synthetic: a stand-in to try the pipeline with, not imagery." if synthetic else ""
+    made_up = " A stand-in to try the pipeline with, not imagery." if synthetic else ""
     err.print(f"Imagery: {source}.{made_up}")
     if state.rounds:
         err.print(

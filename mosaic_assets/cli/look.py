@@ -10,6 +10,8 @@ import click
 
 from mosaic_assets.cli import options
 from mosaic_assets.cli.screen import out, print_json, print_table
+from mosaic_assets.errors import SettingsError
+from mosaic_assets.settings import Settings
 
 EXIT_FAILED = 1
 
@@ -105,13 +107,18 @@ def verify(context: click.Context, home: Path | None, as_json: bool) -> None:
 @options.home
 @options.as_json
 def show_settings(home: Path | None, as_json: bool) -> None:
-    r"""Print every setting with its value and meaning.
+    r"""Print every setting with its value and meaning; the defaults where the settings are not usable.
 
     \b
     Examples:  mosaic settings
                MOSAIC_TARGET__SHARE=0.9 mosaic settings --json
     """
-    settings = options.settings_from(home=home)
+    try:
+        settings = options.settings_from(home=home)
+    except SettingsError:  # its message sends people here; the defaults are what helps them
+        if not as_json:
+            print_table(list(_setting_rows(Settings.model_construct())))
+        raise
     if as_json:
         print_json(settings.model_dump(mode="json"))
         return

@@ -8,7 +8,7 @@ import sys
 import click
 
 from mosaic_assets import __version__
-from mosaic_assets.cli import grow, look, serve
+from mosaic_assets.cli import grow, look, serve, squares
 from mosaic_assets.cli.screen import complain
 from mosaic_assets.errors import MosaicError
 
@@ -28,14 +28,24 @@ def mosaic() -> None:
     """
 
 
-for command in (*grow.COMMANDS, *look.COMMANDS, *serve.COMMANDS):
+def _keep_lines(command: click.Command) -> None:
+    r"""Turn the ``\b`` of raw docstrings into the character that keeps click from filling the lines after it."""
+    command.help = (command.help or "").replace("\\b", "\b")
+    for member in command.commands.values() if isinstance(command, click.Group) else ():
+        _keep_lines(member)
+
+
+for command in (*grow.COMMANDS, *look.COMMANDS, *serve.COMMANDS, *squares.COMMANDS):
     mosaic.add_command(command)
+_keep_lines(mosaic)
 
 
 def main() -> None:
     """Run the command line; errors of ours end as one message, not as a traceback."""
     try:
-        mosaic(standalone_mode=False)
+        # Without click's own handling, `Context.exit` comes back as a returned code.
+        code = mosaic(prog_name="mosaic", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
     except MosaicError as error:
         complain(str(error))
         sys.exit(EXIT_ERROR)

@@ -24,8 +24,9 @@ from rich.table import Table
 WIDE = 220
 """Columns where the output is no terminal: a pipe or a file must not cut a table."""
 
-out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)
-err = Console(highlight=False, soft_wrap=True, stderr=True)
+# No markup and no emoji: [sources.mine] in a message is a table of the settings, and :100: a part of a c-square.
+out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False, width=None if sys.stdout.isatty() else WIDE)
+err = Console(highlight=False, soft_wrap=True, markup=False, emoji=False, stderr=True)
 
 
 def complain(message: str, kind: str = "error") -> None:
@@ -92,7 +93,7 @@ class RunScreen:
             self._task = None
         seconds = time.perf_counter() - self._began
         if error:
-            err.print(f"[red]failed[/red] {job} {partition or ''}: {error}", markup=True)
+            err.print(" ".join(filter(None, ["failed", job, partition])) + f": {error}", style="red")
         elif not self._quiet:
             rate = f"{self._tiles:6,} tiles {self._tiles / seconds:7.0f}/s" if partition else " " * 22
             err.print(f"{job:15} {partition or '':20} {rate} {seconds:6.1f} s  {self._why}")

@@ -1,18 +1,25 @@
 """The whole pipeline in one process: the same sensors, jobs and checks that the daemon runs, one after another."""
 
+import contextlib
 import logging
+import os
+import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Protocol
 
 import dagster as dg
+from dagster._core.execution.plan.objects import ErrorSource
 
-from mosaic_assets.defs import jobs
-from mosaic_assets.defs.instance import open_instance
+from mosaic_assets.defs import jobs, runs
+from mosaic_assets.defs.instance import locks_folder, open_instance
 from mosaic_assets.defs.partitions import biome_partitions
 from mosaic_assets.defs.present import PERMANENT_TAG, REASON_TAG
 from mosaic_assets.defs.resources import Workbench
 from mosaic_assets.errors import MosaicError
 from mosaic_assets.settings import Settings
+from mosaic_assets.store.files import holding
 
 MAX_TICKS = 10_000
 """Sensor ticks after which a drive gives up; steering's own limits end it long before."""
@@ -43,8 +50,35 @@ class DriveReport:
 
 
 def workbench_for(settings: Settings, listener: Listener) -> Workbench:
-    """The workbench of a drive: exactly these settings, and the listener's progress."""
-    return Workbench(settings.model_dump(), listener.progress)
+    """The workbench of a drive: exactly these settings, the listener's progress, and another try for what failed."""
+    return Workbench(settings.model_dump(), listener.progress, forgive_before=datetime.now(UTC))
+
+
+@dataclass(frozen=True)
+class _Driver:
+    """What it takes to execute a run in this process."""
+
+    definitions: dg.Definitions
+    instance: dg.DagsterInstance
+    listener: Listener
+    report: DriveReport
+    lock: str
+    """Name of the lock file that this process holds; tells others that its runs are alive."""
+
+
+@contextlib.contextmanager
+def _driving(definitions: dg.Definitions, settings: Settings, listener: Listener) -> Iterator[_Driver]:
+    """Open the instance for executing runs in this process; runs that an interrupt leaves open are closed."""
+    locks = locks_folder(settings)
+    lock = f"drive-{os.getpid()}-{uuid.uuid4().hex[:8]}.lock"
+    with open_instance(settings, capture_output=False) as instance:
+        try:
+            with holding(locks / lock, "executing runs"):
+                yield _Driver(definitions, instance, listener, DriveReport(), lock)
+        finally:
+            (locks / lock).unlink(missing_ok=True)
+            # An interrupt between two of Dagster's own steps leaves the run open.
+            runs.end_abandoned(instance, locks)
 
 
 def drive(definitions: dg.Definitions, settings: Settings, listener: Listener) -> DriveReport:
@@ -56,18 +90,17 @@ def drive(definitions: dg.Definitions, settings: Settings, listener: Listener) -
     ----------
     definitions : built with `workbench_for` the same settings and listener.
     """
-    report = DriveReport()
-    with open_instance(settings) as instance:
+    with _driving(definitions, settings, listener) as driver:
         for _ in range(MAX_TICKS):
-            asked = _tick(definitions, instance, "coverage_sensor", report)
+            asked = _tick(driver, "coverage_sensor")
             for request in asked:
-                _execute(definitions, instance, request, listener, report)
-            merging = _tick(definitions, instance, "merge_sensor", report)
+                _execute(driver, request)
+            merging = _tick(driver, "merge_sensor")
             for request in merging:
-                _execute(definitions, instance, request, listener, report, default_job=jobs.MERGE)
+                _execute(driver, request, default_job=jobs.MERGE)
             if not asked and not merging:
                 break
-    return report
+    return driver.report
 
 
 def harvest(
@@ -77,22 +110,20 @@ def harvest(
     from mosaic_assets.library.biomes import find_biome
 
     find_biome(biome, settings)
-    report = DriveReport()
-    with open_instance(settings) as instance:
-        instance.add_dynamic_partitions(str(biome_partitions.name), [biome])
+    with _driving(definitions, settings, listener) as driver:
+        driver.instance.add_dynamic_partitions(str(biome_partitions.name), [biome])
         wanted = [dg.RunRequest(job_name=jobs.HARVEST, partition_key=biome)] * rounds
         setup = [] if (settings.library / "centroids.npy").exists() else [dg.RunRequest(job_name=jobs.SETUP)]
         for request in [*setup, *wanted]:
-            if not _execute(definitions, instance, request, listener, report):
+            if not _execute(driver, request):
                 break
-        if report.rounds:
-            _execute(definitions, instance, dg.RunRequest(job_name=jobs.MERGE), listener, report)
-    return report
+        if driver.report.rounds:
+            _execute(driver, dg.RunRequest(job_name=jobs.MERGE))
+    return driver.report
 
 
-def _tick(
-    definitions: dg.Definitions, instance: dg.DagsterInstance, name: str, report: DriveReport
-) -> list[dg.RunRequest]:
+def _tick(driver: _Driver, name: str) -> list[dg.RunRequest]:
+    definitions, instance = driver.definitions, driver.instance
     sensor = definitions.resolve_sensor_def(name)
     resources = dict(definitions.resources or {})
     with dg.build_sensor_context(instance, definitions=definitions, sensor_name=name, resources=resources) as context:
@@ -106,25 +137,19 @@ def _tick(
         if isinstance(request, dg.AddDynamicPartitionsRequest):
             instance.add_dynamic_partitions(request.partitions_def_name, list(request.partition_keys))
     if name == "coverage_sensor" and result.skip_reason:
-        report.last_word = result.skip_reason.skip_message or ""
+        driver.report.last_word = result.skip_reason.skip_message or ""
     return list(result.run_requests or [])
 
 
-def _execute(
-    definitions: dg.Definitions,
-    instance: dg.DagsterInstance,
-    request: dg.RunRequest,
-    listener: Listener,
-    report: DriveReport,
-    default_job: str = "",
-) -> bool:
+def _execute(driver: _Driver, request: dg.RunRequest, default_job: str = "") -> bool:
+    instance, listener, report = driver.instance, driver.listener, driver.report
     name = request.job_name or default_job
     listener.starting(name, request.partition_key, request.tags.get("mosaic/why", ""))
     try:
-        result = definitions.resolve_job_def(name).execute_in_process(
+        result = driver.definitions.resolve_job_def(name).execute_in_process(
             instance=instance,
             partition_key=request.partition_key,
-            tags=dict(request.tags),
+            tags={**request.tags, runs.PROCESS_TAG: driver.lock},
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             raise_on_error=False,
         )
@@ -132,6 +157,10 @@ def _execute(
         listener.ended(name, request.partition_key, str(error))
         report.failures.append(str(error))
         return False
+    if _was_interrupted(result):
+        # Dagster makes a failed run of Ctrl-C; nothing failed, and whoever typed it wants the drive to end.
+        instance.report_run_canceled(result.dagster_run, "Stopped from the keyboard.")
+        raise KeyboardInterrupt
     failure = None if result.success else _why(instance, result)
     listener.ended(name, request.partition_key, failure)
     if failure:
@@ -141,6 +170,11 @@ def _execute(
     elif name == jobs.MERGE:
         report.merges += 1
     return failure is None
+
+
+def _was_interrupted(result: dg.ExecuteInProcessResult) -> bool:
+    sources = [event.step_failure_data.error_source for event in result.get_step_failure_events()]
+    return any(source is ErrorSource.INTERRUPT for source in sources)
 
 
 def _why(instance: dg.DagsterInstance, result: dg.ExecuteInProcessResult) -> str:

@@ -10,7 +10,6 @@ from mosaic_assets.defs.library_assets import (
     harvested_tiles,
     lab_centroids,
 )
-from mosaic_assets.defs.partitions import biome_partitions
 
 SETUP, HARVEST, MERGE, VERIFY = "setup_library", "harvest_biome", "merge_library", "verify_library"
 
@@ -23,7 +22,6 @@ harvest_job = dg.define_asset_job(
     HARVEST,
     # The check of all biomes' newest rounds belongs to the merge; beside other harvests it would look at their files.
     dg.AssetSelection.assets(harvested_tiles).without_checks(),
-    partitions_def=biome_partitions,
     description="Harvest one further round of one biome.",
 )
 merge_job = dg.define_asset_job(

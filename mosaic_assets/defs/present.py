@@ -41,8 +41,8 @@ def explained_failures(context: dg.AssetExecutionContext) -> Iterator[None]:
         yield
     except MosaicError as error:
         kind = "passing" if error.passing else "permanent"
-        tags = {PERMANENT_TAG: kind, REASON_TAG: str(error)[:200]}
-        context.instance.add_run_tags(context.run_id, tags)
+        tags = {PERMANENT_TAG: kind, REASON_TAG: str(error)[:1000]}
+        context.instance.add_run_tags(context.run.run_id, tags)
         raise dg.Failure(
             description=str(error),
             metadata={"error": type(error).__name__, "kind": kind},

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -19,6 +20,8 @@ class Workbench:
     given: dict[str, Any] = field(default_factory=dict)
     progress: Callable[[int], None] | None = None
     """Told of the tiles finished; for a progress bar in the process that runs the assets."""
+    forgive_before: datetime | None = None
+    """Failures that ended before this moment no longer count: whoever types `mosaic run` again wants another try."""
 
     @cached_property
     def settings(self) -> Settings:

@@ -6,6 +6,8 @@ import dagster as dg
 
 from mosaic_assets.defs import jobs
 from mosaic_assets.defs.partitions import biome_partitions
+from mosaic_assets.defs.resources import Workbench
+from mosaic_assets.errors import MosaicError
 
 
 @dg.schedule(
@@ -13,9 +15,19 @@ from mosaic_assets.defs.partitions import biome_partitions
     cron_schedule="0 3 * * 1",
     description="A fresh round of every biome, on Mondays at 3: a scheduled backfill of all partitions.",
 )
-def weekly_harvest(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+def weekly_harvest(
+    context: dg.ScheduleEvaluationContext, workbench: dg.ResourceParam[Workbench]
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """One run a biome; the dated key keeps a repeated tick from asking twice."""
-    names = context.instance.get_dynamic_partitions(str(biome_partitions.name))
+    from mosaic_assets.library.biomes import load_biomes
+
+    try:
+        known = load_biomes(workbench.fresh_settings())
+    except MosaicError as error:
+        yield dg.SkipReason(str(error))
+        return
+    # A biome that left the settings stays a partition: its past is worth keeping, its future is not.
+    names = [name for name in context.instance.get_dynamic_partitions(str(biome_partitions.name)) if name in known]
     if not names:
         yield dg.SkipReason("no biome is a partition yet; materialize the asset `biomes` or switch coverage_sensor on")
     week = context.scheduled_execution_time.strftime("%G-W%V")

@@ -8,7 +8,7 @@ from mosaic_assets.defs import jobs, runs
 from mosaic_assets.defs.partitions import biome_partitions
 from mosaic_assets.defs.resources import Workbench
 from mosaic_assets.errors import MosaicError
-from mosaic_assets.library.steering import Decision
+from mosaic_assets.library.steering import Decision, Failures
 from mosaic_assets.settings import Settings
 
 INTERVAL_S = 10
@@ -41,8 +41,12 @@ def _next_wave(context: dg.SensorEvaluationContext, workbench: Workbench) -> dg.
     if not (settings.library / "centroids.npy").exists():
         if runs.is_running(context.instance, jobs.SETUP):
             return dg.SensorResult(skip_reason="the centroids are being made", dynamic_partitions_requests=partitions)
+        failed = _failures(context, workbench, "lab_centroids", jobs.SETUP).get("")
+        if given_up := _given_up(failed, jobs.SETUP, settings):
+            return dg.SensorResult(skip_reason=given_up, dynamic_partitions_requests=partitions)
         return dg.SensorResult([dg.RunRequest(job_name=jobs.SETUP)], dynamic_partitions_requests=partitions)
-    decision = _decide(context, settings, weights)
+    failures = _failures(context, workbench, "harvested_tiles", jobs.HARVEST)
+    decision = _decide(context, settings, weights, failures)
     context.log.info(_told(decision))
     if not decision.requests:
         return dg.SensorResult(skip_reason=_told(decision), dynamic_partitions_requests=partitions)
@@ -54,7 +58,20 @@ def _next_wave(context: dg.SensorEvaluationContext, workbench: Workbench) -> dg.
     return dg.SensorResult(requests, dynamic_partitions_requests=partitions)
 
 
-def _decide(context: dg.SensorEvaluationContext, settings: Settings, weights: dict[str, float]) -> Decision:
+def _failures(context: dg.SensorEvaluationContext, workbench: Workbench, asset: str, job: str) -> dict[str, Failures]:
+    return runs.failures_since_success(context.instance, asset, job, workbench.forgive_before)
+
+
+def _given_up(failed: Failures | None, job: str, settings: Settings) -> str:
+    """Why a job is asked for no more, or nothing: as with harvests, three failures or a permanent one are enough."""
+    if failed is None or not (failed.permanent or failed.count >= settings.limits.quarantine_after):
+        return ""
+    return f"{failed.count} run(s) of {job} failed in a row: {failed.reason}. Mend it, then run {job} by hand"
+
+
+def _decide(
+    context: dg.SensorEvaluationContext, settings: Settings, weights: dict[str, float], failures: dict[str, Failures]
+) -> Decision:
     from mosaic_assets.library.coverage import read_state
     from mosaic_assets.library.merge import count_unmerged
     from mosaic_assets.library.steering import decide
@@ -65,8 +82,9 @@ def _decide(context: dg.SensorEvaluationContext, settings: Settings, weights: di
         settings.target,
         settings.limits,
         in_flight=runs.partitions_in_flight(context.instance, "harvested_tiles", jobs.HARVEST),
-        unmerged=count_unmerged(settings),
-        failures=runs.failures_since_success(context.instance, "harvested_tiles", jobs.HARVEST),
+        # A merge that is still being checked counts as one to wait for.
+        unmerged=count_unmerged(settings) or int(runs.is_running(context.instance, jobs.MERGE)),
+        failures=failures,
         now=datetime.now(UTC),
     )
 
@@ -101,11 +119,9 @@ def merge_sensor(
         )
     if runs.is_running(context.instance, jobs.MERGE):
         return dg.SkipReason("a merge is queued or under way")
-    failed = runs.failures_since_success(context.instance, "bucketed_library", jobs.MERGE).get("")
-    if failed and (failed.permanent or failed.count >= settings.limits.quarantine_after):
-        return dg.SkipReason(
-            f"{failed.count} merge(s) failed in a row: {failed.reason}. Mend it, then run {jobs.MERGE} by hand"
-        )
+    failed = _failures(context, workbench, "bucketed_library", jobs.MERGE).get("")
+    if given_up := _given_up(failed, jobs.MERGE, settings):
+        return dg.SkipReason(given_up)
     return dg.SensorResult([dg.RunRequest(tags={"mosaic/why": f"{unmerged} unmerged round(s)"})])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -54,7 +55,13 @@ class Biome:
         if self.box is not None:
             return shapely.box(*_checked_box(self.name, self.box))
         if self.polygon is not None:
-            return _checked_area(self.name, shapely.Polygon(self.polygon))
+            try:
+                if not all(math.isfinite(value) for point in self.polygon for value in point):
+                    raise ValueError("a coordinate is not a number")
+                polygon = shapely.Polygon(self.polygon)
+            except (ValueError, shapely.errors.ShapelyError) as error:
+                raise GeometryError(f"biome {self.name}: its polygon is no ring of points: {error}") from error
+            return _checked_area(self.name, polygon)
         return _checked_area(self.name, _read_geojson(self.name, Path(self.geojson).expanduser()))
 
     def fingerprint(self) -> str:
@@ -165,7 +172,7 @@ def _from_table(name: str, table: Mapping[str, Any], base: Biome | None) -> Biom
             f"{where}: {error}; a box is [west, south, east, north], a polygon [[lng, lat], ...]"
         ) from error
     biome = Biome(name=name, **values)
-    if biome.weight <= 0 or biome.phase < 1:
+    if not 0 < biome.weight < math.inf or biome.phase < 1:
         raise SettingsError(
             f"{where}: weight must be above 0 and phase at least 1, got {biome.weight} and {biome.phase}"
         )
@@ -234,6 +241,9 @@ def _read_geojson(name: str, path: Path) -> BaseGeometry:
         content = json.loads(path.read_text(encoding="utf-8"))
         features = content.get("features", [content])
         parts = [shape(feature.get("geometry", feature)) for feature in features]
+        for part in parts:
+            if not part.is_valid:  # a union would mend it, in a way that nobody asked for
+                raise ValueError(f"invalid polygon ({shapely.is_valid_reason(part)}); mend it with shapely.make_valid")
     except (OSError, ValueError, AttributeError, KeyError, TypeError, shapely.errors.ShapelyError) as error:
         raise GeometryError(
             f"biome {name}: reading {path} failed: {error}; expected a GeoJSON Polygon, MultiPolygon, Feature or FeatureCollection"

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mosaic_assets.core.colour import COLOUR_METHOD
 from mosaic_assets.errors import CentroidsError
 from mosaic_assets.store.files import write_bytes
-from mosaic_assets.store.library_db import open_library
+from mosaic_assets.store.library_db import has_library, open_library
 
 if TYPE_CHECKING:
     from scipy.spatial import cKDTree
@@ -116,7 +116,11 @@ def ensure_centroids(library: Path, seed: int) -> tuple[Centroids, bool]:
     """Load the published centroids, or make and publish them; the flag tells whether they were made now."""
     if (library / "centroids.npy").exists():
         return load_centroids(library), False
-    _refuse_other_centroids(library, "none: centroids.npy is gone")
+    if pinned := pinned_sha256(library):
+        raise CentroidsError(
+            f"making centroids for {library} is refused: it was built with those of SHA-256 {pinned[:16]}..., but "
+            f"centroids.npy is gone. Restore it from a copy; others would invalidate every bucket assignment"
+        )
     publish_centroids(library, fit_centroids(seed), seed)
     return load_centroids(library), True
 
@@ -155,7 +159,7 @@ def load_centroids(library: Path) -> Centroids:
         raise CentroidsError(
             f"{error.filename} is missing; materialize lab_centroids (or `mosaic run`), or restore it from a copy"
         ) from error
-    except (ValueError, TypeError, EOFError) as error:
+    except (OSError, ValueError, TypeError, EOFError) as error:
         raise CentroidsError(f"{array} and its record cannot be read: {error}; restore both from a copy") from error
     found = hashlib.sha256(content).hexdigest()
     if found != record.sha256:
@@ -173,7 +177,7 @@ def load_centroids(library: Path) -> Centroids:
 
 def pinned_sha256(library: Path) -> str | None:
     """SHA-256 of the centroids the library was built with; None while it holds no round."""
-    if not (library / "tiles.db").exists():
+    if not has_library(library):
         return None
     with open_library(library) as database:
         return database.meta(CENTROIDS_META)
@@ -191,7 +195,7 @@ def _refuse_other_centroids(library: Path, sha256: str) -> None:
 def _checked(lab: NDArray[np.float64]) -> NDArray[np.float64]:
     if lab.shape != (BUCKETS, 3) or lab.dtype != np.float64 or not np.isfinite(lab).all():
         raise CentroidsError(
-            f"centroids must be finite float64 of shape ({BUCKETS}, 3), got {lab.dtype} of shape {lab.shape}; restore the published file"
+            f"centroids must be finite float64 of shape ({BUCKETS}, 3), got {lab.dtype} {lab.shape}; restore the published file"
         )
     return lab
 

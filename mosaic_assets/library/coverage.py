@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mosaic_assets.core.species import chao1, discovery_rate, expected_new
 from mosaic_assets.library.centroids import BUCKETS
 from mosaic_assets.settings import Settings, Target
-from mosaic_assets.store.library_db import MergedRound, open_library
+from mosaic_assets.store.library_db import MergedRound, has_library, open_library
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +76,9 @@ class LibraryState:
 
 def read_state(settings: Settings) -> LibraryState:
     """Read the library's state; an empty one where no library is yet."""
-    if not (settings.library / "tiles.db").exists():
+    if not has_library(settings.library):
         return LibraryState(np.zeros(BUCKETS, np.int64), {}, [])
-    with open_library(settings.library) as database:
+    with open_library(settings.library) as database, database.reading():
         return LibraryState(database.bucket_counts(BUCKETS), database.hits(), database.rounds())
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import itertools
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -22,6 +23,7 @@ from mosaic_assets.core.csquare_codes import encode
 from mosaic_assets.core.records import Fetched, Outcome, Tile
 from mosaic_assets.core.sampling import plan_tiles
 from mosaic_assets.core.tiles import bounds_of
+from mosaic_assets.errors import GeometryError
 from mosaic_assets.library.biomes import Biome, find_biome
 from mosaic_assets.library.centroids import BUCKETS, Centroids, load_centroids
 from mosaic_assets.library.judge import Judgement, judge
@@ -29,7 +31,7 @@ from mosaic_assets.settings import Settings
 from mosaic_assets.sources.records import BulkUse, SourceRecord
 from mosaic_assets.sources.registry import check_zoom, open_source, source_record
 from mosaic_assets.store.files import holding
-from mosaic_assets.store.library_db import open_library
+from mosaic_assets.store.library_db import has_library, open_library
 from mosaic_assets.store.rounds import (
     RoundHeader,
     RoundWriter,
@@ -96,26 +98,47 @@ def plan_round(biome: Biome, settings: Settings, record: SourceRecord) -> Plan:
 
     The sequence depends on the seed, the zoom and the place alone, so the same requests give the same tiles.
     """
-    zoom = record.default_zoom if settings.zoom is None else settings.zoom
-    check_zoom(record, zoom)
+    zoom = check_zoom(record, settings.zoom)
     key = _plan_key(biome, settings.seed, zoom, record)
     headers = [
         read_header(round_path(settings.harvest, biome.name, number))
         for number in published_rounds(settings.harvest).get(biome.name, [])
     ]
     same = [header for header in headers if header.plan_key == key]
-    start = sum(header.planned for header in same)
-    number = max((header.round for header in headers), default=0) + 1
-    if any(header.exhausted for header in same):
-        return Plan(biome, number, [], start, key, exhausted=True)
+    taken = [(header.start, header.planned) for header in same]
+    start, count = _next_gap(taken, settings.round_tiles)
+    number = max([*(header.round for header in headers), *_merged_numbers(biome.name, settings)], default=0) + 1
+    # One tile more tells whether this round takes the last: a round of none would never be published.
     tiles = plan_tiles(
-        biome.geometry(),
-        zoom,
-        seed=_biome_seed(settings.seed, biome.name),
-        start=start,
-        count=settings.round_tiles,
+        biome.geometry(), zoom, seed=_biome_seed(settings.seed, biome.name), start=start, count=count + 1
     )
-    return Plan(biome, number, tiles, start, key, exhausted=len(tiles) < settings.round_tiles)
+    if not tiles and not same:
+        raise GeometryError(f"biome {biome.name} holds no tile at zoom {zoom}; give a larger place or a higher zoom")
+    end = min((header.start + header.planned for header in same if header.exhausted), default=math.inf)
+    last = len(tiles) <= count or _next_gap([*taken, (start, count)], 1)[0] >= end
+    return Plan(biome, number, tiles[:count], start, key, exhausted=last)
+
+
+def _next_gap(taken: Iterable[tuple[int, int]], count: int) -> tuple[int, int]:
+    """Find the first positions of a sequence that no (start, length) takes: where they start, and how many, up to count.
+
+    >>> _next_gap([(0, 40), (60, 40)], 30), _next_gap([(0, 40)], 30)
+    ((40, 20), (40, 30))
+    """
+    start = 0
+    for first, length in sorted(taken):
+        if first > start:  # a round file between others was moved away
+            return start, min(count, first - start)
+        start = max(start, first + length)
+    return start, count
+
+
+def _merged_numbers(name: str, settings: Settings) -> list[int]:
+    """Numbers in the ledger: the merge would pass over a new round of the same number, its file gone or not."""
+    if not has_library(settings.library):
+        return []
+    with open_library(settings.library) as database:
+        return [merged.round for merged in database.rounds() if merged.biome == name]
 
 
 def harvest_round(
@@ -200,6 +223,8 @@ def _write(writer: RoundWriter, plan: Plan, batches: Iterable[list[Judgement]], 
         position += len(batch)
         if progress:
             progress(len(batch))
+    if position != len(plan.tiles):
+        raise RuntimeError(f"the source gave {position} answers for {len(plan.tiles)} tiles")  # a bug of the source
     return counts
 
 
@@ -283,7 +308,7 @@ def _acknowledgement(record: SourceRecord, settings: Settings) -> str:
 
 
 def _full_buckets(settings: Settings) -> frozenset[int]:
-    if not (settings.library / "tiles.db").exists():
+    if not has_library(settings.library):
         return frozenset()
     with open_library(settings.library) as database:
         counts = database.bucket_counts(BUCKETS)

@@ -42,7 +42,7 @@ def tile_id(imagery: str, release: str, tile: Tile) -> str:
     Examples
     --------
     >>> tile_id("embedded", "1", Tile(x=16598, y=11273, z=15))
-    'f9faa2a7-b9f4-4dbf-ad8c-c7a6f4c3e77c'
+    '88037979-de86-4fbc-910e-6aee2047553a'
     """
     # \x1f separates: no name can make two different tiles share a text.
     text = "\x1f".join(map(str, (imagery, release, tile.z, tile.x, tile.y)))

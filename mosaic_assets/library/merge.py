@@ -13,6 +13,7 @@ A crash before 4 leaves announced pictures without rows; the next merge removes 
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import time
 from collections import Counter
@@ -31,7 +32,7 @@ from mosaic_assets.library.centroids import BUCKETS, CENTROIDS_META, load_centro
 from mosaic_assets.library.judge import FLAT_HASH, tile_id
 from mosaic_assets.settings import Settings
 from mosaic_assets.store.files import explaining_refusals, holding, make_folder, sync
-from mosaic_assets.store.library_db import LibraryDatabase, LibraryRow, MergedRound, open_library
+from mosaic_assets.store.library_db import LibraryDatabase, LibraryRow, MergedRound, has_library, open_library
 from mosaic_assets.store.rounds import (
     RoundHeader,
     drop_bodies,
@@ -44,6 +45,9 @@ from mosaic_assets.store.rounds import (
 
 DISTANT_TILES = 8
 """Identical bytes at tiles at least this far apart (and not flat) are a placeholder, where the source has that rule."""
+
+REPEATED = "identical bytes at distant places"
+"""Why a tile is taken for a placeholder."""
 
 LOCK_WAIT_S = 600.0
 """How long a merge waits for another one, seconds."""
@@ -73,7 +77,8 @@ class _Decision:
     hits: Counter[int]
     outcomes: Counter[str]
     new_buckets: int
-    evicted: list[str]
+    evicted: list[LibraryRow]
+    placeholders: set[str]
 
 
 def unmerged_rounds(settings: Settings, database: LibraryDatabase | None) -> list[tuple[int, str]]:
@@ -85,7 +90,7 @@ def unmerged_rounds(settings: Settings, database: LibraryDatabase | None) -> lis
 
 def count_unmerged(settings: Settings) -> int:
     """Number of published rounds that the library lacks; 0 while nothing is harvested."""
-    if not (settings.library / "tiles.db").exists():
+    if not has_library(settings.library):
         return len(unmerged_rounds(settings, None))
     with open_library(settings.library) as database:
         return len(unmerged_rounds(settings, database))
@@ -146,18 +151,23 @@ def _report(database: LibraryDatabase, done: list[tuple[MergedRound, int, int]],
 def _recover(settings: Settings, database: LibraryDatabase) -> None:
     """Undo what a killed merge left: scratch files, and announced pictures that never got their rows."""
     temp = make_folder(settings.library / "temp")
-    for leftover in temp.iterdir():
-        leftover.unlink()
+    with explaining_refusals("clearing up after an interrupted merge", temp):
+        for leftover in temp.iterdir():
+            leftover.unlink()
     abandoned = database.abandoned()
     known = (
         {row.filepath for row in database.rows("filepath IN (SELECT filepath FROM pending)")} if abandoned else set()
     )
-    for filepath in abandoned:
-        if filepath not in known:
-            (settings.home / filepath).unlink(missing_ok=True)
+    _remove_pictures(settings, [filepath for filepath in abandoned if filepath not in known])
     if abandoned:
         with database.writing():
             database.clear_pending()
+
+
+def _remove_pictures(settings: Settings, filepaths: Sequence[str]) -> None:
+    for filepath in filepaths:
+        with explaining_refusals("removing a picture that is no tile of the library", settings.home / filepath):
+            (settings.home / filepath).unlink(missing_ok=True)
 
 
 def _merge_one(
@@ -174,20 +184,21 @@ def _merge_one(
     library_rows = [_library_row(row, header, settings) for row in decision.keep]
     database.announce(row.filepath for row in library_rows)
     written = _write_pictures(settings, path, {row.position: row for row in library_rows})
-    removed = (
-        [row.filepath for row in database.rows(_in(decision.evicted), decision.evicted)] if decision.evicted else []
-    )
+    removed = [row.filepath for row in decision.evicted]
     merged = _ledger_line(header, decision, merge_number)
     with database.writing():
-        database.remove_tiles(decision.evicted)
+        database.remove_tiles(decision.evicted, Outcome.PLACEHOLDER, REPEATED)
+        database.add_placeholders(decision.placeholders)
         database.add_tiles(library_rows)
         database.add_hits(header.biome, dict(decision.hits))
         database.add_discards(header.biome, header.round, decision.discards)
         database.add_round(merged)
         database.clear_pending()
         database.mark_pending(removed)  # a crash before the next line leaves their removal to the next merge
-    for filepath in removed:
-        (settings.home / filepath).unlink(missing_ok=True)
+    if removed:
+        _remove_pictures(settings, removed)
+        with database.writing():
+            database.clear_pending()
     return merged, written, len(removed)
 
 
@@ -198,12 +209,15 @@ def _decide(rows: Sequence[dict[str, Any]], header: RoundHeader, database: Libra
     ids = {row["position"]: tile_id(header.imagery, header.release, _tile(row)) for row in candidates}
     known = database.known_ids(list(ids.values()))
     counts = database.bucket_counts(BUCKETS)
+    buckets_before = int((counts > 0).sum())
+    for tile in evicted:
+        counts[tile.bucket_id] -= 1
     hashes = database.phashes_in({row["bucket_id"] for row in candidates if counts[row["bucket_id"]] < cap})
-    decision = _Decision([], [], Counter(), Counter(), 0, evicted)
+    decision = _Decision([], [], Counter(), Counter(), 0, evicted, repeated)
     for row in rows:
         bucket, outcome, detail = row["bucket_id"], Outcome(row["outcome"]), ""
         if row["sha256"] and row["sha256"] in repeated:
-            outcome, detail = Outcome.PLACEHOLDER, "identical bytes at distant places"
+            outcome, detail = Outcome.PLACEHOLDER, REPEATED
         elif outcome is Outcome.CANDIDATE:
             if ids[row["position"]] in known:
                 outcome, detail = Outcome.DUPLICATE, "the same tile is in the library"
@@ -216,7 +230,6 @@ def _decide(rows: Sequence[dict[str, Any]], header: RoundHeader, database: Libra
                 )
             else:
                 outcome = Outcome.KEPT
-                decision.new_buckets += int(counts[bucket] == 0)
                 counts[bucket] += 1
                 hashes[bucket].add(row["phash"])
                 decision.keep.append({**row, "id": ids[row["position"]]})
@@ -225,13 +238,14 @@ def _decide(rows: Sequence[dict[str, Any]], header: RoundHeader, database: Libra
         if outcome in JUDGED:
             decision.hits[bucket] += 1
         decision.outcomes[str(outcome)] += 1
+    decision.new_buckets = int((counts > 0).sum()) - buckets_before
     return decision
 
 
 def _placeholders(
     rows: Sequence[dict[str, Any]], header: RoundHeader, database: LibraryDatabase
-) -> tuple[set[str], list[str]]:
-    """Hashes of source bytes that occur at distant places, and ids of library tiles that prove to be such."""
+) -> tuple[set[str], list[LibraryRow]]:
+    """Hashes of source bytes that occur at distant places, and library tiles that prove to be such."""
     if not header.repeats_are_placeholders:
         return set(), []
     places: dict[str, list[Tile]] = {}
@@ -239,18 +253,18 @@ def _placeholders(
         # Two flat tiles may well be the same bytes; two different places of the Earth with texture are not.
         if row["sha256"] and row["phash"] != FLAT_HASH:
             places.setdefault(row["sha256"], []).append(_tile(row))
-    standing = [item for item in database.tiles_with_sha256(sorted(places)) if item[5] != FLAT_HASH]
-    evicted: list[str] = []
-    repeated = {sha for sha, tiles in places.items() if _distant(tiles)}
-    for sha, x, y, z, known_id, _ in standing:
-        if any(tile_distance(Tile(x, y, z), tile) >= DISTANT_TILES for tile in places[sha] if tile.z == z):
+    standing = [row for row in database.rows_with_sha256(sorted(places)) if row.phash != FLAT_HASH]
+    repeated = database.placeholders() & places.keys()
+    for sha, tiles in places.items():
+        known = [Tile(row.x, row.y, row.z) for row in standing if row.sha256 == sha]
+        if _distant([*known, *tiles]):
             repeated.add(sha)
-            evicted.append(known_id)
-    return repeated, list(dict.fromkeys(evicted))
+    return repeated, [row for row in standing if row.sha256 in repeated]
 
 
 def _distant(tiles: list[Tile]) -> bool:
-    return any(tile_distance(tiles[0], tile) >= DISTANT_TILES for tile in tiles[1:])
+    pairs = itertools.combinations(tiles, 2)
+    return any(one.z == other.z and tile_distance(one, other) >= DISTANT_TILES for one, other in pairs)
 
 
 def _tile(row: dict[str, Any]) -> Tile:
@@ -286,13 +300,15 @@ def _write_pictures(settings: Settings, path: Path, wanted: dict[int, LibraryRow
             jobs = [(settings, wanted[row["position"]], row.get("body")) for row in batch if row["position"] in wanted]
             written += sum(pool.map(_write_picture, jobs))
             folders.update((settings.home / job[1].filepath).parent for job in jobs)
-        list(pool.map(sync, folders))
+        with explaining_refusals("making pictures durable", settings.library):
+            list(pool.map(sync, [*folders, settings.library] if folders else []))
     return written
 
 
 def _write_picture(job: tuple[Settings, LibraryRow, bytes | None]) -> int:
     settings, row, body = job
-    image = decode_tile(body)[0] if body else None
+    intact = body is not None and hashlib.sha256(body).hexdigest() == row.sha256
+    image = decode_tile(body)[0] if body and intact else None
     if image is None:
         raise StoreError(
             f"the source bytes of tile {row.z}/{row.x}/{row.y} (round {row.round} of {row.biome}) are gone or damaged; "
@@ -336,7 +352,3 @@ def _drop_merged_bodies(settings: Settings, database: LibraryDatabase) -> None:
         path = round_path(settings.harvest, merged.biome, merged.round)
         if path.exists() and has_bodies(path):
             drop_bodies(path)
-
-
-def _in(values: Sequence[object]) -> str:
-    return f"id IN ({','.join('?' * len(values))})"

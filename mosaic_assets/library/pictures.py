@@ -118,14 +118,17 @@ def round_sheet(path: Path, count: int = CONTACT_TILES) -> bytes | None:
 
 
 def contact_sheet(pictures: Sequence[Path | bytes], columns: int = 12, side: int = 64) -> bytes:
-    """Lay pictures out in a grid, each shrunk to ``side`` pixels; PNG bytes."""
+    """Lay pictures out in a grid, each shrunk to ``side`` pixels; PNG bytes. The place of one that is damaged stays white."""
     from PIL import Image
 
     rows = max(1, -(-len(pictures) // columns))
     sheet = Image.new("RGB", (columns * side, rows * side), "white")
     for index, source in enumerate(pictures):
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as picture:
-            small = picture.convert("RGB").resize((side, side), Image.Resampling.BOX)
+        try:
+            with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as picture:
+                small = picture.convert("RGB").resize((side, side), Image.Resampling.BOX)
+        except (OSError, ValueError, SyntaxError):  # finding damage is the checks' task; the rest is worth seeing
+            continue
         sheet.paste(small, (index % columns * side, index // columns * side))
     buffer = io.BytesIO()
     sheet.save(buffer, "PNG", optimize=True)

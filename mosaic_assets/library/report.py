@@ -17,7 +17,7 @@ from mosaic_assets.library.coverage import LibraryState, read_state
 from mosaic_assets.library.steering import Decision, Verdict, decide
 from mosaic_assets.settings import Settings
 from mosaic_assets.store.files import make_folder, write_bytes
-from mosaic_assets.store.library_db import open_library
+from mosaic_assets.store.library_db import has_library, open_library
 
 
 def biome_table(state: LibraryState, decision: Decision) -> list[dict[str, Any]]:
@@ -113,7 +113,7 @@ def write_report(settings: Settings) -> tuple[dict[str, Any], dict[str, bytes], 
 
 
 def _is_synthetic(settings: Settings) -> bool:
-    if not (settings.library / "tiles.db").exists():
+    if not has_library(settings.library):
         return False
     with open_library(settings.library) as database:
         return bool(database.query("SELECT max(synthetic) FROM provenance")[0][0])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,10 +19,17 @@ _REFUSALS = {
     errno.EROFS: "the file system is read-only",
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "the file system allows no file of that size",
+    errno.EIO: "the disk reports an error",
     errno.ENOTDIR: "a part of the path is a file, not a folder",
     errno.EISDIR: "there is a folder of that name",
     errno.EEXIST: "there is a file of that name where a folder is needed",
 }
+
+ABANDONED_AFTER_S = 24 * 3600.0
+"""Age at which a temporary file that nobody has written to since is taken for a killed process's, seconds."""
+
+_WRITER = re.compile(r"\.(?P<host>\w+)-(?P<pid>\d+)-[0-9a-f]{8}\.tmp$")
 
 
 @contextlib.contextmanager
@@ -53,7 +62,35 @@ def make_folder(path: Path) -> Path:
 
 def temporary_beside(path: Path) -> Path:
     """Name of a temporary file in the folder of ``path``, so that a rename to ``path`` stays on one disk."""
-    return path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")
+    return path.with_name(f".{path.name}.{_this_host()}-{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")
+
+
+def sweep(path: Path) -> None:
+    """Remove the temporary files for ``path`` whose writer was killed.
+
+    Those of a living process of this machine stay, and so do those of another machine until they are a day old.
+    """
+    for leftover in path.parent.glob(f".{path.name}.*.tmp"):
+        with contextlib.suppress(OSError):
+            if _is_abandoned(leftover):
+                leftover.unlink()
+
+
+def _is_abandoned(temporary: Path) -> bool:
+    if time.time() - temporary.stat().st_mtime > ABANDONED_AFTER_S:
+        return True
+    match = _WRITER.search(temporary.name)
+    if match is None or match["host"] != _this_host():
+        return False
+    try:
+        os.kill(int(match["pid"]), 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def _this_host() -> str:
+    return re.sub(r"[^A-Za-z0-9]", "_", os.uname().nodename)
 
 
 def sync(path: Path) -> None:
@@ -69,7 +106,8 @@ def sync(path: Path) -> None:
 def publishing(path: Path, attempt: str, *, replace: bool = True) -> Iterator[Path]:
     """Yield a temporary path to write; on leaving, make it durable and rename it to ``path``.
 
-    When the body raises, the temporary file goes and ``path`` stays as it was.
+    When the body raises, the temporary file goes and ``path`` stays as it was; that of a killed process goes with the
+    next attempt.
 
     Parameters
     ----------
@@ -78,6 +116,7 @@ def publishing(path: Path, attempt: str, *, replace: bool = True) -> Iterator[Pa
     replace : False refuses with `RoundExistsError` when ``path`` exists, also when another process creates it meanwhile.
     """
     make_folder(path.parent)
+    sweep(path)
     temporary = temporary_beside(path)
     try:
         with explaining_refusals(attempt, path):
@@ -124,7 +163,6 @@ def holding(lock_file: Path, purpose: str, *, wait_s: float = 0.0) -> Iterator[N
         Another process holds it and did not let go in time.
     """
     import fcntl
-    import time
 
     make_folder(lock_file.parent)
     with explaining_refusals(f"locking for {purpose}", lock_file):

@@ -10,7 +10,8 @@ hits       a (biome, bucket): how many judged tiles fell there, before cap and d
 buckets    a bucket that holds tiles: how many
 discards   a candidate that the merge did not keep, and why
 pending    a picture that a merge is about to publish; what is left here after a crash is removed
-meta       a fact about the library itself: the centroids it was built with, the colour method
+meta       a fact about the library itself: the centroids it was built with, the colour method, the
+           bytes that proved to be a placeholder
 ========== =======================================================================================
 """
 
@@ -19,6 +20,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,7 +30,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mosaic_assets.store.sqlite import atomic, explaining_sqlite, open_database
+from mosaic_assets.store.sqlite import atomic, explaining_sqlite, has_database, open_database, snapshot
 
 SCHEMA_VERSION = 1
 
@@ -124,6 +126,8 @@ class LibraryRow:
     csquare: str
 
 
+_PLACEHOLDER = "placeholder_sha256:"
+
 TILE_COLUMNS = ("id", "bucket_id", "filepath", "phash", "mean_l", "mean_a", "mean_b")
 """The columns of ``tiles``, in reference 1's order."""
 
@@ -144,6 +148,12 @@ class LibraryDatabase:
         with explaining_sqlite(self.path), atomic(self._connection):
             yield
 
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """Answer several questions from one state of the library, whatever a merge commits meanwhile."""
+        with explaining_sqlite(self.path), snapshot(self._connection):
+            yield
+
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Run one reading statement."""
         with explaining_sqlite(self.path):
@@ -158,6 +168,18 @@ class LibraryDatabase:
         """Record a fact about the library."""
         with self.writing():
             self._connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    def placeholders(self) -> set[str]:
+        """SHA-256 of the source bytes that proved to be a placeholder."""
+        rows = self.query(
+            "SELECT substr(key, ?) FROM meta WHERE key GLOB ?", (len(_PLACEHOLDER) + 1, f"{_PLACEHOLDER}*")
+        )
+        return {str(row[0]) for row in rows}
+
+    def add_placeholders(self, hashes: Iterable[str]) -> None:
+        """Remember placeholders, so that the next one of them is known though it comes alone; call inside `writing`."""
+        values = ((f"{_PLACEHOLDER}{sha256}", "identical bytes at distant places") for sha256 in sorted(hashes))
+        self._connection.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", values)
 
     def bucket_counts(self, buckets: int) -> NDArray[np.int64]:
         """Tiles in each bucket; int64 of length ``buckets``."""
@@ -196,16 +218,11 @@ class LibraryDatabase:
             known.update(str(row[0]) for row in self.query(f"SELECT id FROM tiles WHERE id IN ({marks})", chunk))
         return known
 
-    def tiles_with_sha256(self, hashes: Sequence[str]) -> list[tuple[str, int, int, int, str, str]]:
-        """(sha256, x, y, z, id, phash) of the library's tiles whose source bytes have one of these hashes."""
-        found: list[tuple[str, int, int, int, str, str]] = []
+    def rows_with_sha256(self, hashes: Sequence[str]) -> list[LibraryRow]:
+        """The library's tiles whose source bytes have one of these hashes."""
+        found: list[LibraryRow] = []
         for chunk in _chunks(hashes, 500):
-            marks = ",".join("?" * len(chunk))
-            found += self.query(
-                "SELECT sha256, x, y, z, id, phash FROM provenance JOIN tiles USING (id) "
-                f"WHERE sha256 IN ({marks}) ORDER BY id",
-                chunk,
-            )
+            found += self.rows(f"sha256 IN ({','.join('?' * len(chunk))})", chunk)
         return found
 
     def rows(self, where: str = "1", parameters: Sequence[object] = ()) -> list[LibraryRow]:
@@ -246,15 +263,22 @@ class LibraryDatabase:
             ((row.bucket_id,) for row in rows),
         )
 
-    def remove_tiles(self, ids: Sequence[str]) -> None:
-        """Remove tiles with their provenance and take them off their buckets' counts."""
-        for tile_id in ids:
-            self._connection.execute(
-                "UPDATE buckets SET kept = kept - 1 WHERE bucket_id = (SELECT bucket_id FROM tiles WHERE id = ?)",
-                (tile_id,),
-            )
-            self._connection.execute("DELETE FROM provenance WHERE id = ?", (tile_id,))
-            self._connection.execute("DELETE FROM tiles WHERE id = ?", (tile_id,))
+    def remove_tiles(self, rows: Sequence[LibraryRow], outcome: str, detail: str) -> None:
+        """Remove tiles with their provenance; counts, hits and ledger then say that they ended with ``outcome``."""
+        run = self._connection.execute
+        for row in rows:
+            run("DELETE FROM provenance WHERE id = ?", (row.id,))
+            run("DELETE FROM tiles WHERE id = ?", (row.id,))
+            run("UPDATE buckets SET kept = kept - 1 WHERE bucket_id = ?", (row.bucket_id,))
+            run("DELETE FROM buckets WHERE kept = 0")
+            run("UPDATE hits SET hits = hits - 1 WHERE biome = ? AND bucket_id = ?", (row.biome, row.bucket_id))
+            run("DELETE FROM hits WHERE hits = 0")
+            run("INSERT INTO discards VALUES (?, ?, ?, ?, ?)", (row.biome, row.round, row.position, outcome, detail))
+            where = "WHERE biome = ? AND round = ?"
+            (text,) = run(f"SELECT outcomes FROM rounds {where}", (row.biome, row.round)).fetchone()
+            counts = Counter(json.loads(text))
+            counts.update({"kept": -1, outcome: 1})
+            run(f"UPDATE rounds SET outcomes = ? {where}", (_plain(dict(+counts)), row.biome, row.round))
 
     def add_hits(self, biome: str, hits: dict[int, int]) -> None:
         """Count judged tiles of a biome."""
@@ -282,6 +306,11 @@ class LibraryDatabase:
             f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})",
             ([getattr(row, name) for name in columns] for row in rows),
         )
+
+
+def has_library(library: Path) -> bool:
+    """Whether the folder ``mosaic_library`` holds a ``tiles.db``."""
+    return has_database(library / "tiles.db")
 
 
 @contextlib.contextmanager

@@ -101,7 +101,8 @@ class RoundWriter:
         import pyarrow.parquet as pq
 
         # Row groups stay small so that reading back, bodies included, never needs a whole round in memory.
-        self._writer = pq.ParquetWriter(temporary, round_schema(), compression="zstd")
+        self._writer = pq.ParquetWriter(temporary, round_schema(), compression="zstd", write_page_checksum=True)
+        self.finished = False
 
     def append(self, rows: Sequence[dict[str, Any]]) -> None:
         """Write rows, in the order of their positions, as one row group."""
@@ -114,6 +115,7 @@ class RoundWriter:
         """Write the header and close the file."""
         self._writer.add_key_value_metadata({_KEY: json.dumps(asdict(header), sort_keys=True).encode()})
         self._writer.close()
+        self.finished = True
 
     def abandon(self) -> None:
         """Close the file without a header; it will not be published."""
@@ -122,12 +124,14 @@ class RoundWriter:
 
 @contextlib.contextmanager
 def writing_round(harvest: Path, biome: str, number: int) -> Iterator[RoundWriter]:
-    """Write a round; it is published on leaving, provided that the body called `RoundWriter.finish`."""
+    """Write a round; it is published on leaving. The body must call `RoundWriter.finish`."""
     attempt = f"publishing round {number} of biome {biome}"
     with publishing(round_path(harvest, biome, number), attempt, replace=False) as temporary:
         writer = RoundWriter(temporary)
         try:
             yield writer
+            if not writer.finished:
+                raise RuntimeError(f"{attempt}: the body ended without RoundWriter.finish")  # a bug of the caller
         except BaseException:
             with contextlib.suppress(OSError):
                 writer.abandon()
@@ -142,57 +146,66 @@ def read_header(path: Path) -> RoundHeader:
     StoreError
         The file is not a round file, is damaged, or is of a newer format.
     """
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
-        metadata = pq.read_metadata(path).metadata or {}
-        values = json.loads(metadata[_KEY])
-    except (pa.ArrowInvalid, OSError, KeyError, ValueError) as error:
+    with _explaining_damage(path):
+        values = json.loads((pq.read_metadata(path).metadata or {})[_KEY])
+        version = int(values["format_version"])
+    if version > FORMAT_VERSION:
         raise StoreError(
-            f"reading round file {path} failed: {error}. Restore it from a copy, or move it out of the harvest folder; "
-            f"its round will then be harvested anew"
-        ) from error
-    if values.get("format_version", 0) > FORMAT_VERSION:
-        raise StoreError(
-            f"{path} has format {values['format_version']}, this version reads up to {FORMAT_VERSION}; upgrade mosaic_assets"
+            f"{path} has format {version}, this version reads up to {FORMAT_VERSION}; upgrade mosaic_assets"
         )
-    return RoundHeader(**values)
+    with _explaining_damage(path):
+        header = RoundHeader(**values)
+    if path != round_path(path.parents[1], header.biome, header.round):
+        raise StoreError(
+            f"{path} holds round {header.round} of biome {header.biome}, so its place is "
+            f"{header.biome}/round-{header.round:05d}.parquet; move it back there"
+        )
+    return header
+
+
+@contextlib.contextmanager
+def _explaining_damage(path: Path) -> Iterator[None]:
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
+        raise StoreError(
+            f"reading round file {path} failed: {error!r}. Restore it from a copy, or move it out of the harvest folder; "
+            f"its tiles will then be harvested anew"
+        ) from error
 
 
 def read_rows(path: Path, *, bodies: bool, batch: int = 256) -> Iterator[list[dict[str, Any]]]:
     """Yield a round's rows in batches, in the order of their positions."""
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
-        with pq.ParquetFile(path) as file:
-            columns = [name for name in file.schema_arrow.names if bodies or name != "body"]
-            for chunk in file.iter_batches(batch, columns=columns):
-                yield chunk.to_pylist()
-    except (pa.ArrowInvalid, OSError) as error:
-        raise StoreError(
-            f"reading round file {path} failed: {error}. Restore it from a copy, or move it away"
-        ) from error
+    with _explaining_damage(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+        columns = [name for name in file.schema_arrow.names if bodies or name != "body"]
+        for chunk in file.iter_batches(batch, columns=columns):
+            yield chunk.to_pylist()
 
 
 def has_bodies(path: Path) -> bool:
     """Whether the round file still holds the candidates' source bytes."""
     import pyarrow.parquet as pq
 
-    return "body" in pq.read_schema(path).names
+    with _explaining_damage(path):
+        return "body" in pq.read_schema(path).names
 
 
 def drop_bodies(path: Path) -> None:
     """Rewrite a merged round file without the source bytes; the outcomes stay."""
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path) as file:
-        schema = file.schema_arrow
-        table = file.read(columns=[name for name in schema.names if name != "body"])
     header = json.dumps(asdict(read_header(path)), sort_keys=True).encode()
+    with _explaining_damage(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+        table = file.read(columns=[name for name in file.schema_arrow.names if name != "body"])
     with publishing(path, f"dropping merged source bytes from {path.name}") as temporary:
-        pq.write_table(table.replace_schema_metadata({_KEY: header}), temporary, compression="zstd")
+        slim = table.replace_schema_metadata({_KEY: header})
+        pq.write_table(slim, temporary, compression="zstd", write_page_checksum=True)
 
 
 def utc(moment: datetime) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mosaic_assets.errors import BusyError, DatabaseError, HomeNotWritableError
-from mosaic_assets.store.files import make_folder
+from mosaic_assets.store.files import make_folder, publishing
 
 APPLICATION_ID = 0x4D4F5341
 """``MOSA`` in ASCII, written into the header of every database of ours."""
@@ -48,31 +48,36 @@ def open_database(path: Path, schema: str, version: int, *, create: bool) -> sql
     DatabaseError
         Missing (and ``create`` false), not a database, of another program, or written by a newer version.
     """
-    if not path.exists():
+    if not has_database(path):
         if not create:
             raise DatabaseError(f"there is no {path} yet; build the library first, for example with `mosaic run`")
-        make_folder(path.parent)
+        _create(path, schema, version)
     with explaining_sqlite(path):
-        connection = sqlite3.connect(path, timeout=30.0, isolation_level=None, check_same_thread=False)
+        connection = _connect(path)
         try:
             _check_identity(connection, path, version)
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
-            if create and connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+            if create:  # readers go on reading while a writer writes; kept in the file, so this costs once
                 connection.execute("PRAGMA journal_mode = WAL")
-                _create(connection, schema, version)
         except BaseException:
             connection.close()
             raise
     return connection
 
 
+def has_database(path: Path) -> bool:
+    """Whether there is a database; the empty file that a reader leaves who came too early is none."""
+    return path.is_file() and path.stat().st_size > 0
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, timeout=30.0, isolation_level=None, check_same_thread=False)
+
+
 def _check_identity(connection: sqlite3.Connection, path: Path, version: int) -> None:
     found = connection.execute("PRAGMA user_version").fetchone()[0]
     owner = connection.execute("PRAGMA application_id").fetchone()[0]
-    empty = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
-    if empty and found == 0:
-        return
     if owner != APPLICATION_ID:
         raise DatabaseError(
             f"{path} is a database of another program (application id {owner:#x}, expected {APPLICATION_ID:#x}); "
@@ -85,13 +90,20 @@ def _check_identity(connection: sqlite3.Connection, path: Path, version: int) ->
         )
 
 
-def _create(connection: sqlite3.Connection, schema: str, version: int) -> None:
-    with atomic(connection):
-        # Another process may have been first; IF NOT EXISTS everywhere makes the second harmless.
-        for statement in filter(str.strip, schema.split(";")):
-            connection.execute(statement)
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {version}")
+def _create(path: Path, schema: str, version: int) -> None:
+    """Publish an empty database, tables and all: no reader and no crash meets one without its tables."""
+    make_folder(path.parent)
+    with explaining_sqlite(path), publishing(path, f"creating {path.name}") as temporary:
+        # The log of a database that was moved away would be replayed into the new one.
+        for suffix in ("-wal", "-shm", "-journal"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        with contextlib.closing(_connect(temporary)) as connection:
+            connection.execute("PRAGMA journal_mode = MEMORY")  # no file beside it that a crash could leave
+            with atomic(connection):
+                for statement in filter(str.strip, schema.split(";")):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                connection.execute(f"PRAGMA user_version = {version}")
 
 
 @contextlib.contextmanager
@@ -100,8 +112,19 @@ def atomic(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield connection
+        connection.execute("COMMIT")
     except BaseException:
-        if connection.in_transaction:
+        if connection.in_transaction:  # a full disk may refuse the commit, too
             connection.execute("ROLLBACK")
         raise
-    connection.execute("COMMIT")
+
+
+@contextlib.contextmanager
+def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
+    """One read transaction: every question in the body is answered from the same state of the database."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")

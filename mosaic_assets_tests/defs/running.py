@@ -45,7 +45,9 @@ class DagsterDev:
                 if result := happened():
                     return result
             time.sleep(0.5)
-        raise AssertionError(f"{what} did not happen in {timeout_s:.0f} s; the log ends: {self._log.read_text()[-3000:]}")
+        raise AssertionError(
+            f"{what} did not happen in {timeout_s:.0f} s; the log ends: {self._log.read_text()[-3000:]}"
+        )
 
     def start_sensor(self, name: str) -> None:
         answer = self.ask(
@@ -103,7 +105,12 @@ def dagster_dev(home: Path, environment: dict[str, str]) -> Iterator[DagsterDev]
     command = [sys.executable, "-m", "dagster", "dev", "-w", str(folder / "workspace.yaml"), "-p", str(port)]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, env={**env, "DAGSTER_HOME": str(folder)}, cwd=home, stdout=output, stderr=output, start_new_session=True
+            command,
+            env={**env, "DAGSTER_HOME": str(folder)},
+            cwd=home,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
         )
     try:
         server = DagsterDev(port, log)

@@ -92,7 +92,7 @@ def test_an_unharvested_biome_goes_before_a_promising_one():
 
 
 def test_a_biome_whose_own_reachable_buckets_are_filled_is_met():
-    decision = ask("ab", state({"a": RICH, "b": {n: 1 for n in range(10, 40)}}))
+    decision = ask("ab", state({"a": RICH, "b": dict.fromkeys(range(10, 40), 1)}))
     assert status_of(decision, "a").status is Status.MET
     assert decision.requests == ["b"]
 
@@ -147,7 +147,7 @@ def test_a_biome_that_promises_too_little_is_saturated():
 def test_a_biome_that_met_its_own_target_goes_on_when_the_library_lacks_and_nobody_else_can():
     # b is out of tiles; a alone can still bring something.
     known = state(
-        {"a": {1: 50, 2: 50, 3: 50, 4: 50, 5: 1}, "b": {n: 1 for n in range(10, 30)}},
+        {"a": {1: 50, 2: 50, 3: 50, 4: 50, 5: 1}, "b": dict.fromkeys(range(10, 30), 1)},
         [merged("a"), merged("b", exhausted=True)],
     )
     decision = ask("ab", known)

@@ -1,0 +1,164 @@
+"""Round files: what is written is read back, and a published one never changes but for its bytes."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mosaic_assets.errors import RoundExistsError, StoreError
+from mosaic_assets.store import rounds
+from mosaic_assets.store.rounds import (
+    RoundHeader,
+    drop_bodies,
+    has_bodies,
+    published_rounds,
+    read_header,
+    read_rows,
+    round_path,
+    round_schema,
+    writing_round,
+)
+
+HEADER = RoundHeader(
+    biome="natron", round=1, plan_key="k", start=0, planned=2, exhausted=False, source="s", imagery="i", release="1",
+    zoom=8, licence="CC0", attribution="me", synthetic=True, repeats_are_placeholders=False, terms_acknowledged="",
+    centroids_sha256="c", colour_method="m", code_version="0", seconds=1.5, bytes_fetched=7,
+    published_at="2026-01-01T00:00:00+00:00", outcomes={"candidate": 1, "missing": 1},
+)  # fmt: skip
+
+
+def row(position, **given):
+    values = dict.fromkeys(round_schema().names)
+    return {**values, "position": position, "z": 8, "x": 1, "y": 2, "outcome": "missing", **given}
+
+
+def write(harvest, rows, header=HEADER):
+    with writing_round(harvest, header.biome, header.round) as writer:
+        writer.append(rows)
+        writer.finish(header)
+    return round_path(harvest, header.biome, header.round)
+
+
+def read(path, bodies=True):
+    return [row for batch in read_rows(path, bodies=bodies) for row in batch]
+
+
+def test_header_and_rows_come_back(tmp_path):
+    rows = [row(0, outcome="candidate", body=b"\x00\xff", mean_l=0.1 + 0.2, bucket_id=42), row(1, detail="é")]
+    path = write(tmp_path, rows)
+    assert read_header(path) == HEADER
+    assert read(path) == rows
+
+
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {
+                "detail": st.text(max_size=20) | st.none(),
+                "body": st.binary(max_size=50) | st.none(),
+                "bucket_id": st.integers(0, 4999) | st.none(),
+                "mean_a": st.floats(-128, 128) | st.none(),
+                "west": st.floats(-180, 180),
+            }
+        ),
+        max_size=8,
+    ),
+    st.integers(1, 4),
+)
+def test_any_rows_come_back_in_their_order_whatever_the_batches(tmp_path_factory, contents, batch):
+    rows = [row(position, **content) for position, content in enumerate(contents)]
+    folder = tmp_path_factory.mktemp("rounds")
+    with writing_round(folder, "natron", 1) as writer:
+        for start in range(0, len(rows), batch):
+            writer.append(rows[start : start + batch])
+        writer.finish(HEADER)
+    path = round_path(folder, "natron", 1)
+    assert read(path) == rows
+    drop_bodies(path)
+    assert read(path) == [{k: v for k, v in one.items() if k != "body"} for one in rows]
+
+
+def test_reading_without_bodies_gives_all_else(tmp_path):
+    path = write(tmp_path, [row(0, body=b"bytes")])
+    assert "body" not in read(path, bodies=False)[0] and has_bodies(path)
+
+
+def test_rows_come_in_batches_of_the_size_asked_for(tmp_path):
+    path = write(tmp_path, [row(n) for n in range(5)])
+    assert [len(batch) for batch in read_rows(path, bodies=True, batch=2)] == [2, 2, 1]
+
+
+def test_dropping_the_bytes_keeps_header_and_rows_and_may_be_repeated(tmp_path):
+    path = write(tmp_path, [row(0, outcome="candidate", body=random.Random(1).randbytes(5000)), row(1)])
+    size = path.stat().st_size
+    for _ in range(2):
+        drop_bodies(path)
+        assert not has_bodies(path)
+        assert read_header(path) == HEADER
+        assert [one["outcome"] for one in read(path)] == ["candidate", "missing"]
+    assert path.stat().st_size < size
+
+
+def test_a_published_round_is_not_written_again(tmp_path):
+    path = write(tmp_path, [row(0)])
+    before = path.read_bytes()
+    with pytest.raises(RoundExistsError, match="immutable"):
+        write(tmp_path, [row(0), row(1)])
+    assert path.read_bytes() == before
+
+
+def test_a_round_whose_body_fails_or_never_finishes_is_not_published(tmp_path):
+    with pytest.raises(ZeroDivisionError), writing_round(tmp_path, "natron", 1) as writer:
+        writer.append([row(0)])
+        raise ZeroDivisionError
+    with (
+        pytest.raises(RuntimeError, match=r"without RoundWriter.finish"),
+        writing_round(tmp_path, "natron", 1) as writer,
+    ):
+        writer.append([row(0)])
+    assert list((tmp_path / "natron").iterdir()) == []
+
+
+def test_rounds_are_found_by_their_names_alone(tmp_path):
+    for number in (10, 2, 1):
+        write(tmp_path, [], replace(HEADER, round=number))
+    write(tmp_path, [], replace(HEADER, biome="dallol"))
+    for name in (".round-00009.parquet.x-1-00000000.tmp", "round-9.parquet", "round-00003.parquet.bak", "notes.txt"):
+        (tmp_path / "natron" / name).write_text("")
+    assert published_rounds(tmp_path) == {"dallol": [1], "natron": [1, 2, 10]}
+
+
+def test_where_nothing_is_harvested_there_are_no_rounds(tmp_path):
+    assert published_rounds(tmp_path / "nowhere") == {}
+
+
+@pytest.mark.parametrize("read_it", [read_header, has_bodies, drop_bodies, read])
+@pytest.mark.parametrize("content", [None, b"", b"PAR1PAR1"])
+def test_a_file_that_is_no_round_is_named_with_the_remedy(tmp_path, content, read_it):
+    path = round_path(tmp_path, "natron", 1)
+    path.parent.mkdir()
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(StoreError, match="Restore it from a copy") as caught:
+        read_it(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_round_of_a_newer_format_is_refused(tmp_path, monkeypatch):
+    path = write(tmp_path, [row(0)], replace(HEADER, format_version=2))
+    with pytest.raises(StoreError, match="format 2, this version reads up to 1; upgrade"):
+        read_header(path)
+    monkeypatch.setattr(rounds, "FORMAT_VERSION", 2)
+    assert read_header(path).format_version == 2
+
+
+def test_a_round_file_in_anothers_place_is_refused(tmp_path):
+    path = write(tmp_path, [row(0)])
+    moved = round_path(tmp_path, "natron", 5)
+    path.rename(moved)
+    with pytest.raises(StoreError, match=r"natron/round-00001\.parquet; move it back"):
+        read_header(moved)
