@@ -162,12 +162,24 @@ def load_settings(**given: Any) -> Settings:
         raise SettingsError(
             f"{CONFIG_VARIABLE} names the settings file {named!r}, which does not exist; create it or unset the variable"
         )
+    _refuse_unknown_variables()
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
         raise SettingsError(_explain(error)) from error
-    except ValueError as error:  # tomllib's and pydantic-settings' own complaints
-        raise SettingsError(f"reading settings from {config_path()} failed: {error}; mend the file") from error
+    except (OSError, ValueError) as error:  # an unreadable file; tomllib's and pydantic-settings' own complaints
+        raise SettingsError(
+            f"reading settings from {config_path()} and the MOSAIC_* variables failed: {error}; mend what it names"
+        ) from error
+
+
+def _refuse_unknown_variables() -> None:
+    for name in os.environ:
+        field = name.removeprefix("MOSAIC_").split("__")[0].lower()
+        if name.startswith("MOSAIC_") and name != CONFIG_VARIABLE and field not in Settings.model_fields:
+            raise SettingsError(
+                f"the environment variable {name} names no setting; `mosaic settings` lists them, without it set"
+            )
 
 
 def _explain(error: ValidationError) -> str:

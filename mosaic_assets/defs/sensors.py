@@ -45,6 +45,12 @@ def _next_wave(context: dg.SensorEvaluationContext, workbench: Workbench) -> dg.
         if given_up := _given_up(failed, jobs.SETUP, settings):
             return dg.SensorResult(skip_reason=given_up, dynamic_partitions_requests=partitions)
         return dg.SensorResult([dg.RunRequest(job_name=jobs.SETUP)], dynamic_partitions_requests=partitions)
+    if failed := _failures(context, workbench, "bucketed_library", jobs.MERGE).get(""):
+        # Whatever is wrong with the library, more rounds on top of it would only hide it.
+        told = f"no further rounds are asked for: the last {jobs.MERGE} failed, or a check after it: {failed.reason}"
+        return dg.SensorResult(
+            skip_reason=f"{told}. Mend it, then run {jobs.MERGE} by hand", dynamic_partitions_requests=partitions
+        )
     failures = _failures(context, workbench, "harvested_tiles", jobs.HARVEST)
     decision = _decide(context, settings, weights, failures)
     context.log.info(_told(decision))

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from scipy.spatial import cKDTree
 
 FLAT_HASH = "8000000000000000"
-"""The perceptual hash of every featureless picture."""
+"""The perceptual hash of every featureless picture but a black one."""
+
+FLAT_HASHES = frozenset({FLAT_HASH, "0000000000000000"})
+"""The perceptual hashes of featureless pictures; the second is that of a black one, and of nothing else."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from mosaic_assets.core.records import JUDGED, Outcome, Tile
 from mosaic_assets.core.tiles import tile_distance
 from mosaic_assets.errors import CentroidsError, StoreError
 from mosaic_assets.library.centroids import BUCKETS, CENTROIDS_META, load_centroids
-from mosaic_assets.library.judge import FLAT_HASH, tile_id
+from mosaic_assets.library.judge import FLAT_HASHES, tile_id
 from mosaic_assets.settings import Settings
 from mosaic_assets.store.files import explaining_refusals, holding, make_folder, sync
 from mosaic_assets.store.library_db import LibraryDatabase, LibraryRow, MergedRound, has_library, open_library
@@ -224,7 +224,7 @@ def _decide(rows: Sequence[dict[str, Any]], header: RoundHeader, database: Libra
             elif counts[bucket] >= cap:
                 outcome = Outcome.BUCKET_FULL
             elif row["phash"] in hashes[bucket]:
-                flat = row["phash"] == FLAT_HASH
+                flat = row["phash"] in FLAT_HASHES
                 outcome, detail = (
                     (Outcome.FLAT, "") if flat else (Outcome.DUPLICATE, "the same hash stands in its bucket")
                 )
@@ -251,9 +251,9 @@ def _placeholders(
     places: dict[str, list[Tile]] = {}
     for row in rows:
         # Two flat tiles may well be the same bytes; two different places of the Earth with texture are not.
-        if row["sha256"] and row["phash"] != FLAT_HASH:
+        if row["sha256"] and row["phash"] not in FLAT_HASHES:
             places.setdefault(row["sha256"], []).append(_tile(row))
-    standing = [row for row in database.rows_with_sha256(sorted(places)) if row.phash != FLAT_HASH]
+    standing = [row for row in database.rows_with_sha256(sorted(places)) if row.phash not in FLAT_HASHES]
     repeated = database.placeholders() & places.keys()
     for sha, tiles in places.items():
         known = [Tile(row.x, row.y, row.z) for row in standing if row.sha256 == sha]

@@ -26,12 +26,16 @@ class SourceRecord(BaseModel):
     name: str = Field(description="The name users give to `--source`.")
     kind: Literal["embedded", "xyz", "raster"]
     title: str = ""
-    imagery: str = Field("", description="What the pictures are, whatever they come through; tile ids derive from it. Default: the name.")
+    imagery: str = Field(
+        "", description="What the pictures are, whatever they come through; tile ids derive from it. Default: the name."
+    )
     release: str = Field("1", description="Edition of the imagery; tile ids derive from it.")
     url: str = Field("", description="xyz: template with {z}, {x}, {y} and, if needed, {release} and {key}.")
     key_variable: str = Field("", description="xyz: environment variable that holds the access key for {key}.")
     y_from_south: bool = Field(False, description="xyz: True for the TMS scheme, whose y counts from the south.")
-    paths: tuple[str, ...] = Field((), description="raster: files or glob patterns; the first that covers a pixel wins.")
+    paths: tuple[str, ...] = Field(
+        (), description="raster: files or glob patterns; the first that covers a pixel wins."
+    )
     min_zoom: int = Field(0, ge=0, le=24)
     max_zoom: int = Field(19, ge=0, le=24)
     default_zoom: int = Field(15, ge=0, le=24)
@@ -41,7 +45,9 @@ class SourceRecord(BaseModel):
     terms_url: str = ""
     bulk_use: BulkUse = BulkUse.ASK
     synthetic: bool = Field(False, description="True when any part of the picture is made up.")
-    requests_per_s: float | None = Field(None, gt=0, description="xyz: limit a host, requests a second; None: no limit.")
+    requests_per_s: float | None = Field(
+        None, gt=0, description="xyz: limit a host, requests a second; None: no limit."
+    )
     max_connections: int = Field(4, ge=1, le=64, description="xyz: requests in flight at a time.")
     placeholder_sha256: tuple[str, ...] = Field((), description="SHA-256 of pictures that mean 'no imagery here'.")
     repeats_are_placeholders: bool = Field(

@@ -21,6 +21,7 @@ _REFUSALS = {
     errno.EDQUOT: "the disk quota is used up",
     errno.EFBIG: "the file system allows no file of that size",
     errno.EIO: "the disk reports an error",
+    errno.ENOENT: "its folder does not exist and cannot be created",
     errno.ENOTDIR: "a part of the path is a file, not a folder",
     errno.EISDIR: "there is a folder of that name",
     errno.EEXIST: "there is a file of that name where a folder is needed",

@@ -209,3 +209,13 @@ def test_merges_that_keep_failing_are_given_up_until_one_succeeds(bench: Bench) 
     assert "3 run(s) of merge_library failed in a row" in reason(bench.tick("merge_sensor"))
     bench.pretend_run("merge_library", STATUS.SUCCESS)
     assert len(bench.tick("merge_sensor").run_requests or []) == 1
+
+
+def test_no_further_wave_is_asked_for_while_the_last_merge_failed_its_checks(bench: Bench) -> None:
+    harvest(bench, "dallol")
+    assert bench.run("merge_library").success
+    bench.pretend_run("merge_library", STATUS.FAILURE)
+    said = reason(bench.tick("coverage_sensor"))
+    assert "the last merge_library failed" in said and "run merge_library by hand" in said
+    assert bench.run("merge_library").success
+    assert wanted(bench.tick("coverage_sensor"))

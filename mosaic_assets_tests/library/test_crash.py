@@ -254,23 +254,37 @@ def merging():
 @pytest.fixture
 def unmerged(new_home):
     """Two homes, equal, with a wave of 180 tiles to merge."""
-    homes = [new_home(name, round_tiles=60, bucket_cap=20) for name in ("undisturbed", "home")]
+    homes = [new_home(name, round_tiles=60) for name in ("undisturbed", "home")]
     harvest(homes[0], *homes[0].biomes)
     shutil.copytree(homes[0].harvest, homes[1].harvest)
     return homes
 
 
+def count_pictures(home):
+    """Pictures in temp/ and in the buckets."""
+    return sum(len(list(folder.iterdir())) for folder in home.library.glob("[bt]*") if folder.is_dir())
+
+
+def wait_until(happened):
+    deadline = time.monotonic() + 30
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
 def test_a_merge_killed_at_random_moments_is_made_up_for(unmerged, merging):
     undisturbed, home = unmerged
-    began = time.perf_counter()
-    merge_rounds(undisturbed)
-    took, moments, killed = time.perf_counter() - began, random.Random(5), 0
+    moments, killed = random.Random(5), 0
     for _ in range(6):
+        before = count_pictures(home)
+        more = moments.randint(1, 20)  # 6 times at most 20 of 180: there is always something left to disturb
         (process,) = merging.start(home)
-        time.sleep(moments.uniform(0.05, 0.6) * took)
+        wait_until(lambda before=before, more=more: count_pictures(home) >= before + more)
+        time.sleep(moments.uniform(0, 0.005))
         os.kill(process, signal.SIGKILL)
         killed += merging.ends() == [signal.SIGKILL]
     assert killed >= 3
+    merge_rounds(undisturbed)
     merge_rounds(home)
     assert everything(home) == everything(undisturbed)
 
