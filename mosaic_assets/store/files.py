@@ -21,7 +21,6 @@ _REFUSALS = {
     errno.EDQUOT: "the disk quota is used up",
     errno.EFBIG: "the file system allows no file of that size",
     errno.EIO: "the disk reports an error",
-    errno.ENOENT: "its folder does not exist and cannot be created",
     errno.ENOTDIR: "a part of the path is a file, not a folder",
     errno.EISDIR: "there is a folder of that name",
     errno.EEXIST: "there is a file of that name where a folder is needed",
@@ -57,7 +56,10 @@ def explaining_refusals(attempt: str, path: Path) -> Iterator[None]:
 def make_folder(path: Path) -> Path:
     """Create a folder with its parents; return it. Raises `HomeNotWritableError`."""
     with explaining_refusals("creating a folder", path):
-        path.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except FileNotFoundError as error:  # some file systems, such as /proc, answer so where nothing can be made
+            raise PermissionError(errno.EACCES, str(error), str(path)) from error
     return path
 
 

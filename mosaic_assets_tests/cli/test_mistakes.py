@@ -15,8 +15,8 @@ WRONG_FILES = {
     "unknown setting in a table": (SMALL.replace("floor = 1", "floor = 1\nflor = 1"), ["target.flor"]),
     "wrong type": (SMALL.replace("round_tiles = 30", 'round_tiles = "many"'), ["round_tiles = 'many'", "integer"]),
     "out of range": (SMALL.replace("floor = 1", "floor = 0"), ["target.floor = 0", "greater than or equal to 1"]),
-    "not TOML": ("home = \n", ["mosaic.toml", "mend the file"]),
-    "not text": (b"\xff\xfe\x00home", ["mosaic.toml", "mend the file"]),
+    "not TOML": ("home = \n", ["mosaic.toml", "mend what it names"]),
+    "not text": (b"\xff\xfe\x00home", ["mosaic.toml", "mend what it names"]),
     "unknown field of a biome": (SMALL + "colour = 1\n", ["[biomes.amazon_here]", "colour", "known are"]),
     "a biome without a place": (
         SMALL + "[biomes.nowhere]\nweight = 1\n",

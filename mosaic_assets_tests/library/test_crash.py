@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import random
@@ -21,7 +22,7 @@ from mosaic_assets.library import merge
 from mosaic_assets.library.biomes import find_biome
 from mosaic_assets.library.harvest import plan_round
 from mosaic_assets.library.merge import DISTANT_TILES, merge_rounds
-from mosaic_assets.store.library_db import LibraryDatabase
+from mosaic_assets.store.library_db import LibraryDatabase, open_library
 from mosaic_assets.store.rounds import has_bodies, published_rounds, round_path
 from mosaic_assets_tests.library.painted import RECORD, ask, colourful, everything, harvest, texture
 
@@ -112,18 +113,19 @@ def test_a_merge_that_ends_at_a_step_of_the_database_is_made_up_for(home, expect
 FILE_STEPS = ("_write_pictures", "_write_picture", "sync", "_remove_pictures", "_drop_merged_bodies", "drop_bodies")
 
 
-@pytest.mark.parametrize("calls", [0, 1, 3])
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("call", [1, 2, 4])
 @pytest.mark.parametrize("step", FILE_STEPS)
-def test_a_merge_that_ends_at_a_step_of_the_files_is_made_up_for(home, expected, monkeypatch, step, calls):
-    """It ends before the step's first call, or after its first or third."""
-    whole, seen = getattr(merge, step), []
+def test_a_merge_that_ends_at_a_step_of_the_files_is_made_up_for(home, expected, monkeypatch, step, call, when):
+    """It ends before or after the step's first, second or fourth call; some steps come only once or twice."""
+    whole, numbers, killed = getattr(merge, step), itertools.count(1), False
 
     def ending(*arguments):
-        if len(seen) >= calls:
+        number = next(numbers)  # of this call: pictures are written by several threads
+        if number == call and when == "before":
             raise Killed
-        seen.append(1)
         result = whole(*arguments)
-        if len(seen) >= calls:
+        if number == call:
             raise Killed
         return result
 
@@ -131,10 +133,23 @@ def test_a_merge_that_ends_at_a_step_of_the_files_is_made_up_for(home, expected,
     try:
         merge_rounds(home)
     except Killed:
-        seen.append("killed")
+        killed = True
     monkeypatch.undo()
-    assert "killed" in seen or len(seen) < calls  # some steps come only once or twice
+    assert killed or next(numbers) <= call
     agrees(home, expected)
+
+
+def test_what_stands_in_temp_is_removed_by_the_next_merge(home, expected):
+    (home.library / "temp" / "of-a-tile-that-will-not-be-kept.png").write_bytes(b"half")
+    agrees(home, expected)
+
+
+def test_an_announced_picture_that_has_its_row_stays(home):
+    merge_rounds(home)
+    before = everything(home)
+    with open_library(home.library) as database:
+        database.announce([before["tiles"][0][2]])
+    agrees(home, before)
 
 
 def test_a_picture_half_written_is_made_up_for(home, expected, monkeypatch):

@@ -149,7 +149,7 @@ def test_sweeping_leaves_alone_what_others_may_still_write(tmp_path):
     path = tmp_path / "file"
     mine, other_path = temporary_beside(path), killed_writers_file(tmp_path / "other")
     mine.write_bytes(b"being written")
-    elsewhere = path.with_name(".file.elsewhere-1-00000000.tmp")
+    elsewhere = path.with_name(".file.elsewhere-4194305-00000000.tmp")  # above the largest number of a process
     elsewhere.write_bytes(b"being written on another machine")
     sweep(path)
     assert mine.exists() and elsewhere.exists() and other_path.exists()
