@@ -41,7 +41,7 @@ class Target(_Table):
 
     floor: int = Field(3, ge=1, description="Tiles a bucket must hold to count as filled.")
     share: float = Field(
-        0.6, gt=0, le=1, description="Share of the estimated reachable buckets that must be filled, 0..1."
+        0.55, gt=0, le=1, description="Share of the estimated reachable buckets that must be filled, 0..1."
     )
     buckets: int | None = Field(
         None, ge=1, le=5000, description="Absolute number of filled buckets to reach instead of the share."

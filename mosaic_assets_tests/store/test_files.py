@@ -112,8 +112,10 @@ def test_a_refusal_of_the_system_names_attempt_path_reason_and_remedy(tmp_path, 
 
 
 def test_other_errors_are_not_explained_away(tmp_path):
-    with pytest.raises(FileNotFoundError), explaining_refusals("reading", tmp_path):
-        (tmp_path / "nothing").read_bytes()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    with pytest.raises(OSError, match="not empty"), explaining_refusals("removing", tmp_path):
+        (tmp_path / "full").rmdir()
 
 
 @pytest.mark.parametrize("path", ["file", "file/below"])
