@@ -29,6 +29,7 @@ from mosaic_assets.store.csquare_db import (
     BLOCK,
     CsquareDatabase,
     Scene,
+    extend_places,
     open_csquare_db,
     pack_keys,
     pack_places,
@@ -327,9 +328,27 @@ def test_packed_keys_come_back(keys: list[int]) -> None:
 
 @given(subsets(BLOCK - 1))
 def test_packed_places_come_back_in_no_more_than_a_bit_a_place_or_two_bytes_each(places: list[int]) -> None:
-    is_bits, packed = pack_places(np.array(places))
-    assert unpack_places(is_bits, packed).tolist() == places
-    assert len(packed) == min(2 * len(places), places[-1] // 8 + 1)
+    kind, packed = pack_places(np.array(places))
+    assert unpack_places(kind, packed).tolist() == places
+    assert len(packed) <= min(2 * len(places), places[-1] // 8 + 1)
+
+
+@given(subsets(BLOCK - 1), st.data())
+def test_places_added_to_packed_ones_come_back_with_them(places: list[int], data: st.DataObject) -> None:
+    cut = data.draw(st.integers(1, len(places)))
+    kind, packed = pack_places(np.array(places[:cut]))
+    if places[cut:]:
+        kind, packed = extend_places(kind, packed, np.array(places[cut:]))
+    assert unpack_places(kind, packed).tolist() == places
+
+
+@pytest.mark.parametrize("gap", [1, 2, 9, 15, 16, 17, 100, 254, 255, 256, 257, 510, 511, 700])
+def test_places_at_even_distances_take_a_bit_a_place_or_a_byte_or_two_each(gap: int) -> None:
+    places = np.arange(gap - 1, BLOCK, gap)
+    kind, packed = pack_places(places)
+    assert unpack_places(kind, packed).tolist() == places.tolist()
+    # A step of up to 255 places is one byte, of up to 510 two; more than one place in 16 is a bit a place.
+    assert len(packed) == (places[-1] // 8 + 1 if gap < 16 else len(places) if gap <= 255 else 2 * len(places))
 
 
 def _squares() -> Iterator[str]:

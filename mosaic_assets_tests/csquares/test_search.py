@@ -288,7 +288,7 @@ def test_keys_of_codes_stand_for_the_same_squares(ids: list[int]) -> None:
         ({"box": (0, 0, 190, 10)}, GeometryError, "-180..180"),
         ({"box": (0, float("nan"), 10, 10)}, GeometryError, "nan"),
         ({"box": (0, 0, 10)}, GeometryError, "west, south, east, north"),
-        ({"geometry": "POINT (0 0)"}, GeometryError, ""),
+        ({"geometry": "POINT (0 0)"}, GeometryError, "geometry"),
         ({"resolution": 0.1, "point": (0, 0)}, CodeError, "10, 5, 1 and 0.5"),
         ({"resolution": 2, "point": (0, 0)}, CodeError, "2"),
         ({"codes": "1000", "point": (0, 0)}, SettingsError, "one place"),
