@@ -58,7 +58,8 @@ def ab_plane(state: LibraryState, centroids: NDArray[np.float64], floor: int, ca
             title="Buckets in the LAB a/b plane",
             aspect="equal",
         )
-        axes.legend(loc="lower left", fontsize=7, framealpha=0.9)
+        within_reach = f"about {chao1(list(state.total_hits().values())):,.0f} buckets are within reach"
+        axes.legend(loc="lower left", fontsize=7, title_fontsize=7, framealpha=0.9, title=within_reach)
         return finish(figure)
 
 
