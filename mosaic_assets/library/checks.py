@@ -15,7 +15,7 @@ import numpy as np
 
 from mosaic_assets.core.records import Outcome
 from mosaic_assets.errors import MosaicError
-from mosaic_assets.library.biomes import load_biomes
+from mosaic_assets.library.biomes import Biome, load_biomes
 from mosaic_assets.library.centroids import BUCKETS, CENTROIDS_META, load_centroids
 from mosaic_assets.library.coverage import coverage, read_state
 from mosaic_assets.settings import Settings
@@ -188,19 +188,36 @@ def provenance_is_complete(settings: Settings, scope: Scope) -> CheckResult:
 
 
 def tiles_lie_in_their_biome(settings: Settings, scope: Scope) -> CheckResult:
-    """Every tile meets the geometry of the biome it was harvested for."""
+    """Every tile meets the geometry of the biome it was harvested for (rounds of an earlier geometry are left out)."""
     del scope
     biomes, problems, seen, strangers = load_biomes(settings), [], 0, set()
+    moved: dict[str, list[int]] = {}
     with open_library(settings.library) as database:
         names = [str(row[0]) for row in database.query("SELECT DISTINCT biome FROM provenance")]
         for name in names:
             if name not in biomes:
                 strangers.add(name)
                 continue
-            rows = database.query("SELECT id, west, south, east, north FROM provenance WHERE biome = ?", (name,))
+            earlier = _rounds_of_an_earlier_place(settings, biomes[name])
+            if earlier:
+                moved[name] = earlier
+            marks = ", ".join("?" * len(earlier))
+            rows = database.query(
+                f"SELECT id, west, south, east, north FROM provenance WHERE biome = ? AND round NOT IN ({marks})",
+                (name, *earlier),
+            )
             problems += [f"tile {row} lies outside {name}" for row in _outside(rows, biomes[name].geometry())]
             seen += len(rows)
-    return _result(problems, f"{seen:,} tiles", {"biomes no longer in the settings": sorted(strangers)})
+    left_out = {"biomes no longer in the settings": sorted(strangers), "rounds of an earlier geometry": moved}
+    return _result(problems, f"{seen:,} tiles", left_out)
+
+
+def _rounds_of_an_earlier_place(settings: Settings, biome: Biome) -> list[int]:
+    """Rounds that were planned before somebody changed the biome's geometry; their tiles were right then."""
+    numbers = published_rounds(settings.harvest).get(biome.name, [])
+    headers = [read_header(round_path(settings.harvest, biome.name, number)) for number in numbers]
+    place = biome.fingerprint()
+    return [header.round for header in headers if header.place not in ("", place)]
 
 
 def ledger_adds_up(settings: Settings, scope: Scope) -> CheckResult:
@@ -348,6 +365,8 @@ def _value_problem(home: Path, row: LibraryRow, tree: Any) -> str | None:
 def _outside(rows: list[tuple[Any, ...]], geometry: Any) -> list[str]:
     import shapely
 
+    if not rows:
+        return []
     shapely.prepare(geometry)
     boxes = shapely.box(*np.array([row[1:] for row in rows], float).T)
     meets = shapely.intersects(geometry, boxes) & ~shapely.touches(geometry, boxes)

@@ -298,6 +298,7 @@ def _header(
         bytes_fetched=counts.bytes,
         published_at=utc(datetime.now(UTC)),
         outcomes=dict(counts.outcomes),
+        place=plan.biome.fingerprint(),
     )
 
 

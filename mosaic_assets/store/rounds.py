@@ -56,6 +56,8 @@ class RoundHeader:
     published_at: str = ""
     """ISO 8601, UTC."""
     outcomes: dict[str, int] = field(default_factory=dict)
+    place: str = ""
+    """Fingerprint of the biome's geometry when the round was planned."""
     format_version: int = FORMAT_VERSION
 
 
