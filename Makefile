@@ -11,7 +11,8 @@ $(READY): requirements/bootstrap.txt requirements/dev.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mosaic_assets needs Python 3.11 or newer: make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
-	$(BIN)/uv pip sync --quiet --require-hashes requirements/dev.txt
+	@# The second try trusts the system's certificates, which a company's proxy may need.
+	$(BIN)/uv pip sync --quiet --require-hashes requirements/dev.txt || $(BIN)/uv pip sync --system-certs --quiet --require-hashes requirements/dev.txt
 	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
