@@ -16,8 +16,7 @@
     │   ├── DatabaseError         a file is not a database of ours, is damaged, or is newer than we are
     │   ├── RoundExistsError      that round is published; rounds are immutable
     │   └── BusyError             another process holds the library
-    ├── CentroidsError            centroids missing, damaged, or other than the library was built with
-    └── CheckFailedError          the data contradicts itself
+    └── CentroidsError            centroids missing, damaged, or other than the library was built with
 
 A message says what was attempted, the offending value, what was expected and what to do next.
 ``MosaicError.passing`` tells whether the same call may succeed later without anybody changing
@@ -97,7 +96,3 @@ class BusyError(StoreError):
 
 class CentroidsError(MosaicError):
     """Centroids are missing, damaged, or other than those the library was built with."""
-
-
-class CheckFailedError(MosaicError):
-    """The data contradicts itself."""

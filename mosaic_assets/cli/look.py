@@ -64,12 +64,7 @@ def check(home: Path | None, newest: bool, as_json: bool) -> None:
         found = run_check(item, settings, scope)
         word = "passed" if found.passed else "FAILED" if item.blocking else "warning"
         rows.append({"check": item.name, "asset": item.asset, "result": word, "found": found.summary})
-    if as_json:
-        print_json(rows)
-    else:
-        print_table(rows)
-    if any(row["result"] == "FAILED" for row in rows):
-        sys.exit(EXIT_FAILED)
+    _show_results(rows, as_json)
 
 
 @click.group()
@@ -80,8 +75,7 @@ def library() -> None:
 @library.command()
 @options.home
 @options.as_json
-@click.pass_context
-def verify(context: click.Context, home: Path | None, as_json: bool) -> None:
+def verify(home: Path | None, as_json: bool) -> None:
     r"""Verify the library on disk: rows, files, pictures, colours, hashes, provenance.
 
     \b
@@ -95,12 +89,7 @@ def verify(context: click.Context, home: Path | None, as_json: bool) -> None:
         if item.asset in ("lab_centroids", "bucketed_library"):
             found = run_check(item, settings, Scope.ALL)
             rows.append({"check": item.name, "result": "passed" if found.passed else "FAILED", "found": found.summary})
-    if as_json:
-        print_json(rows)
-    else:
-        print_table(rows)
-    if any(row["result"] == "FAILED" for row in rows):
-        context.exit(EXIT_FAILED)
+    _show_results(rows, as_json)
 
 
 @click.command(name="settings")
@@ -178,6 +167,16 @@ def biomes(home: Path | None, as_json: bool) -> None:
         for b in load_biomes(options.settings_from(home=home)).values()
     ]
     print_json(rows) if as_json else print_table(rows)
+
+
+def _show_results(rows: list[dict[str, str]], as_json: bool) -> None:
+    """Show what checks found; exit with 1 when one that blocks failed."""
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(rows)
+    if any(row["result"] == "FAILED" for row in rows):
+        sys.exit(EXIT_FAILED)
 
 
 def _setting_rows(settings: Any, prefix: str = "") -> Any:

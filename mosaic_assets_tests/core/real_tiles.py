@@ -6,13 +6,9 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 
-SHARED_DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
-needs_shared_data = pytest.mark.skipif(
-    not SHARED_DATA.is_dir(), reason="the real imagery in ../shared/data is not on this machine"
-)
+from mosaic_assets_tests.conftest import SHARED_DATA
 
 
 def jpeg_tiles() -> list[Path]:

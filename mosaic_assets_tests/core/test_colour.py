@@ -14,7 +14,8 @@ from PIL import Image
 from skimage.color import rgb2lab
 
 from mosaic_assets.core.colour import COLOUR_METHOD, lab_of, mean_rgb, rgb_to_lab
-from mosaic_assets_tests.core.real_tiles import jpeg_tiles, needs_shared_data, real_tiles
+from mosaic_assets_tests.conftest import needs_shared_data
+from mosaic_assets_tests.core.real_tiles import jpeg_tiles, real_tiles
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "colour.json"
 

@@ -16,7 +16,8 @@ from PIL import Image
 
 from mosaic_assets.core.imaging import check_tiles, decode_batch, decode_tile, encode_jpeg, encode_png
 from mosaic_assets.core.records import Outcome
-from mosaic_assets_tests.core.real_tiles import jpeg_tiles, needs_shared_data, real_tiles
+from mosaic_assets_tests.conftest import needs_shared_data
+from mosaic_assets_tests.core.real_tiles import jpeg_tiles, real_tiles
 
 MISSING, NOT_AN_IMAGE, WRONG_SIZE = Outcome.MISSING, Outcome.NOT_AN_IMAGE, Outcome.WRONG_SIZE
 

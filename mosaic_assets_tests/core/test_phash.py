@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mosaic_assets.core.phash import FLAT_PHASH, from_hex, hamming, phash, to_hex
-from mosaic_assets_tests.core.real_tiles import needs_shared_data, real_tiles
+from mosaic_assets_tests.conftest import needs_shared_data
+from mosaic_assets_tests.core.real_tiles import real_tiles
 
 hashes = st.integers(0, 2**64 - 1)
 
