@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import (
@@ -76,6 +76,15 @@ class Network(_Table):
     max_body_bytes: int = Field(4_000_000, ge=1, description="An answer larger than this is refused, bytes.")
 
 
+class Archive(_Table):
+    """How scene files become batches of the archive."""
+
+    batch_size: int = Field(200, ge=1, le=300, description="Scenes of a batch; the last of a lot holds fewer.")
+    settle_s: float = Field(
+        5.0, ge=0, description="A file in the inbox is taken once it has not changed for so long, seconds."
+    )
+
+
 class Settings(BaseSettings):
     """All settings; built once with `load_settings`, then passed on. Immutable."""
 
@@ -93,6 +102,16 @@ class Settings(BaseSettings):
     zoom: int | None = Field(None, ge=0, le=24, description="Zoom level to harvest; default: the source's own.")
     round_tiles: int = Field(1_000, ge=1, le=100_000, description="Tiles planned in one round of one biome.")
     bucket_cap: int = Field(100, ge=1, description="Tiles a bucket may hold.")
+    duplicates: Literal["near", "exact"] = Field(
+        "near",
+        description="near: hashes within duplicate_distance anywhere in the library; exact: equal ones in a bucket.",
+    )
+    duplicate_distance: int = Field(
+        8, ge=0, le=16, description="Differing bits up to which two tiles are near-duplicates, of 64."
+    )
+    tile_format: Literal["png", "webp", "source"] = Field(
+        "png", description="How kept tiles are stored: PNG, lossless WebP, or the source's own bytes."
+    )
     workers: int = Field(
         default_factory=lambda: os.cpu_count() or 1,
         ge=1,
@@ -106,6 +125,7 @@ class Settings(BaseSettings):
     target: Target = Field(default_factory=lambda: Target())
     limits: Limits = Field(default_factory=lambda: Limits())
     network: Network = Field(default_factory=lambda: Network())
+    archive: Archive = Field(default_factory=lambda: Archive())
     builtin_biomes: bool = Field(True, description="False: harvest only the biomes of your own tables.")
     biomes: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Further biomes, or changes to ours.")
     sources: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Further imagery sources.")
@@ -137,6 +157,16 @@ class Settings(BaseSettings):
     def harvest(self) -> Path:
         """The folder of the harvested rounds, one folder a biome below it."""
         return self.home / "harvest"
+
+    @property
+    def csquares(self) -> Path:
+        """The folder of the scene archive: footprints, pairs and index."""
+        return self.home / "csquares"
+
+    @property
+    def inbox(self) -> Path:
+        """The folder that scene files are dropped in."""
+        return self.home / "inbox" / "scenes"
 
 
 def config_path() -> Path:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -43,7 +42,7 @@ class _Header(NamedTuple):
     components: int = 0
 
 
-def decode_tile(body: bytes) -> Decoded:
+def decode_tile(body: bytes, out: NDArray[np.uint8] | None = None) -> Decoded:
     """Decode a tile; never raises, whatever the bytes.
 
     JPEG, PNG, WebP and GIF are read, of any colour model: grey, palette, 16 bits (the upper 8 are kept),
@@ -53,6 +52,8 @@ def decode_tile(body: bytes) -> Decoded:
     Parameters
     ----------
     body : the file.
+    out : uint8 (256, 256, 3), contiguous; the picture is put there instead of into new memory, whose pages cost the
+        system more time than the decoding costs us. After a failure it holds anything.
 
     Returns
     -------
@@ -78,22 +79,11 @@ def decode_tile(body: bytes) -> Decoded:
     if (header.width, header.height) != (TILE_SIZE, TILE_SIZE):
         return _wrong_size(header.width, header.height)
     if header.format == "JPEG" and header.components != 4:
-        return _decode_jpeg(body)
-    return _decode_with_pillow(body, header.format)
+        return _decode_jpeg(body, out)
+    return _decode_with_pillow(body, header.format, out)
 
 
-def decode_batch(bodies: Iterable[bytes]) -> list[Decoded]:
-    """`decode_tile` of each.
-
-    Examples
-    --------
-    >>> [detail for _, _, detail in decode_batch([b"", b"{}"])]
-    ['an empty answer', 'a JSON document']
-    """
-    return [decode_tile(body) for body in bodies]
-
-
-def encode_png(image: NDArray[np.uint8]) -> bytes:
+def encode_png(image: NDArray[np.uint8], scratch: NDArray[np.uint8] | None = None) -> bytes:
     r"""Encode a picture as PNG, RGB, 8 bits.
 
     Every row is filtered with "Up", which suits imagery and costs one subtraction. Equal pixels give equal
@@ -102,6 +92,7 @@ def encode_png(image: NDArray[np.uint8]) -> bytes:
     Parameters
     ----------
     image : uint8 (h, w, 3), RGB, neither side 0.
+    scratch : uint8 (h, 3 * w + 1), memory to work in, used anew for every picture.
 
     Raises
     ------
@@ -116,7 +107,7 @@ def encode_png(image: NDArray[np.uint8]) -> bytes:
     from isal import isal_zlib
 
     rows = _checked_picture(image).reshape(image.shape[0], -1)
-    filtered = np.empty((rows.shape[0], rows.shape[1] + 1), np.uint8)
+    filtered = np.empty((rows.shape[0], rows.shape[1] + 1), np.uint8) if scratch is None else scratch
     filtered[:, 0] = 2  # the number of "Up", https://www.w3.org/TR/png-3/#9Filters
     filtered[0, 1:] = rows[0]
     np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
@@ -230,16 +221,16 @@ def _read_webp_header(body: bytes) -> _Header | None:
     return _Header("WEBP", width, height)
 
 
-def _decode_jpeg(body: bytes) -> Decoded:
+def _decode_jpeg(body: bytes, out: NDArray[np.uint8] | None) -> Decoded:
     import simplejpeg
 
-    image = np.empty((TILE_SIZE, TILE_SIZE, 3), np.uint8)
+    image = np.empty((TILE_SIZE, TILE_SIZE, 3), np.uint8) if out is None else out
     try:
         # A decoder that finds another size than the header said refuses the buffer instead of allocating.
         simplejpeg.decode_jpeg(body, "RGB", buffer=image)
     except ValueError as error:
         if "subsampling" in str(error):  # a chroma layout that this decoder has no name for
-            return _decode_with_pillow(body, "JPEG")
+            return _decode_with_pillow(body, "JPEG", out)
         return (
             None,
             Outcome.NOT_AN_IMAGE,
@@ -248,7 +239,7 @@ def _decode_jpeg(body: bytes) -> Decoded:
     return image, None, ""
 
 
-def _decode_with_pillow(body: bytes, kind: str) -> Decoded:
+def _decode_with_pillow(body: bytes, kind: str, out: NDArray[np.uint8] | None) -> Decoded:
     from PIL import Image
 
     try:
@@ -257,10 +248,16 @@ def _decode_with_pillow(body: bytes, kind: str) -> Decoded:
                 return _wrong_size(*picture.size)
             picture.load()
             opacity = _opacity(picture)
-            return (_to_rgb(picture), None, "") if opacity is None else (None, Outcome.MISSING, opacity)
+            if opacity is not None:
+                return None, Outcome.MISSING, opacity
+            image = _to_rgb(picture)
     except Exception as error:  # decoders raise what they like: OSError, SyntaxError, ValueError, struct.error ...
         cut = "truncated" in str(error) or isinstance(error, EOFError)
         return None, Outcome.NOT_AN_IMAGE, f"a {'truncated' if cut else 'damaged'} {kind}"
+    if out is None:
+        return image, None, ""
+    out[:] = image
+    return out, None, ""
 
 
 def _opacity(picture: Image) -> str | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -27,6 +29,9 @@ LAB_TOLERANCE = 1e-9
 
 NEWEST_PICTURES = 1_000
 """Pictures decoded after a merge, so that checking never takes longer than harvesting; all of them by night."""
+
+FORMATS = {".png": "PNG", ".webp": "WEBP", ".jpg": "JPEG", ".gif": "GIF"}
+"""What a tile's file holds, by its suffix."""
 
 EXAMPLES = 5
 """Offenders named in a failed check."""
@@ -164,6 +169,17 @@ def no_exact_duplicate_in_a_bucket(settings: Settings, scope: Scope) -> CheckRes
     return _result([f"bucket {b}: {n} tiles with hash {h}" for b, h, n in rows], f"{total:,} tiles")
 
 
+def packed_hashes_agree(settings: Settings, scope: Scope) -> CheckResult:
+    """The packed hashes, by which near-duplicates are found, are those of the tiles' rows."""
+    del scope
+    with open_library(settings.library) as database, database.reading():
+        rows = Counter(int(row[0], 16) for row in database.query("SELECT phash FROM tiles"))
+        packed = Counter(database.hashes().tolist())
+    problems = [f"{code:016x} is packed {packed[code]} times, {rows[code]} tiles have it" for code in packed - rows]
+    problems += [f"{code:016x} of a tile is not packed" for code in rows - packed]
+    return _result(problems, f"{rows.total():,} hashes")
+
+
 def provenance_is_complete(settings: Settings, scope: Scope) -> CheckResult:
     """Every tile says where it lies, where it came from, when, and under which licence and attribution."""
     del scope
@@ -274,6 +290,7 @@ CHECKS: tuple[Check, ...] = tuple(
         ("bucketed_library", True, stored_values_are_recomputable),
         ("bucketed_library", True, no_bucket_exceeds_the_cap),
         ("bucketed_library", True, no_exact_duplicate_in_a_bucket),
+        ("bucketed_library", True, packed_hashes_agree),
         ("bucketed_library", True, provenance_is_complete),
         ("bucketed_library", True, tiles_lie_in_their_biome),
         ("bucketed_library", True, ledger_adds_up),
@@ -302,8 +319,6 @@ def _rows_in_scope(database: LibraryDatabase, scope: Scope) -> list[LibraryRow]:
 
 
 def _round_problems(path: Path) -> Iterator[str]:
-    import hashlib
-
     header, position, merged = read_header(path), 0, False
     for batch in read_rows(path, bodies=True):
         for row in batch:
@@ -327,7 +342,7 @@ def _picture_problem(home: Path, row: LibraryRow) -> str | None:
 
     try:
         with Image.open(home / row.filepath) as picture:
-            if problem := _shape_problem(row, picture):
+            if problem := _shape_problem(home, row, picture):
                 return problem
             picture.load()
     except Exception as error:  # decoders raise what they like
@@ -335,8 +350,11 @@ def _picture_problem(home: Path, row: LibraryRow) -> str | None:
     return None
 
 
-def _shape_problem(row: LibraryRow, picture: Any) -> str | None:
-    if picture.format == "PNG" and picture.mode == "RGB" and picture.size == (256, 256):
+def _shape_problem(home: Path, row: LibraryRow, picture: Any) -> str | None:
+    path = home / row.filepath
+    # The source's own bytes, kept as they came, may be of another colour model.
+    colours = picture.mode == "RGB" or hashlib.sha256(path.read_bytes()).hexdigest() == row.sha256
+    if colours and picture.format == FORMATS.get(path.suffix) and picture.size == (256, 256):
         return None
     return f"{row.filepath} is {picture.format} {picture.mode} {picture.size[0]} x {picture.size[1]}"
 
@@ -348,9 +366,10 @@ def _value_problem(home: Path, row: LibraryRow, tree: Any) -> str | None:
 
     try:
         with Image.open(home / row.filepath) as picture:
-            if problem := _shape_problem(row, picture):
+            if problem := _shape_problem(home, row, picture):
                 return problem
-            small, code = np.asarray(picture.reduce(4)), str(imagehash.phash(picture))
+            colours = picture.convert("RGB")
+            small, code = np.asarray(colours.reduce(4)), str(imagehash.phash(colours))
     except Exception as error:  # decoders raise what they like
         return f"{row.filepath} does not decode: {error}"
     lab = rgb2lab((small.reshape(-1, 3).mean(axis=0) / 255)[None, None])[0, 0]

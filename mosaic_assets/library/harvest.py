@@ -10,10 +10,12 @@ import contextlib
 import hashlib
 import itertools
 import math
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,8 +28,9 @@ from mosaic_assets.core.tiles import bounds_of
 from mosaic_assets.errors import GeometryError
 from mosaic_assets.library.biomes import Biome, find_biome
 from mosaic_assets.library.centroids import BUCKETS, Centroids, load_centroids
-from mosaic_assets.library.judge import Judgement, judge
+from mosaic_assets.library.judge import Judgement, hash_of, judge, new_canvas
 from mosaic_assets.settings import Settings
+from mosaic_assets.sources.limits import map_in_order
 from mosaic_assets.sources.records import BulkUse, SourceRecord
 from mosaic_assets.sources.registry import check_zoom, open_source, source_record
 from mosaic_assets.store.files import holding
@@ -178,9 +181,9 @@ def harvest_round(
             lock = settings.home / "locks" / f"{record.name}.lock"
             stack.enter_context(holding(lock, f"harvesting from {record.name}", wait_s=PROVIDER_WAIT_S))
         opened = source or stack.enter_context(open_source(settings.source, settings))
-        answers = opened.fetch(plan.tiles)
-        judged = _judged(answers, centroids, _full_buckets(settings))
-        with writing_round(settings.harvest, name, plan.round) as writer:
+        answers = stack.enter_context(contextlib.closing(opened.fetch(plan.tiles)))
+        judged = judge_in_order(answers, centroids, _full_buckets(settings), settings.workers)
+        with writing_round(settings.harvest, name, plan.round) as writer, contextlib.closing(judged):
             counts = _write(writer, plan, judged, progress)
             seconds = time.perf_counter() - began
             writer.finish(_header(plan, record, settings, centroids, counts, seconds))
@@ -205,16 +208,52 @@ class _Counts:
         self.bytes = 0
 
 
-def _judged(answers: Iterable[Fetched], centroids: Centroids, full: frozenset[int]) -> Iterator[list[Judgement]]:
+def judge_in_order(
+    answers: Iterable[Fetched], centroids: Centroids, full: frozenset[int], workers: int
+) -> Generator[list[Judgement]]:
+    """Judge answers in batches on all workers while further ones are fetched; yield the batches in their order.
+
+    At most ``workers + 1`` batches are judged or waiting at a time, whatever the number of answers: that many times
+    `BATCH` bodies, and ``workers`` canvases of 12 MiB, are what this keeps in memory.
+    """
     tree = centroids.tree()
+    own = threading.local()
+
+    def work(batch: list[Fetched]) -> list[Judgement]:
+        if not hasattr(own, "canvas"):
+            own.canvas = new_canvas(BATCH)
+        return judge(batch, tree, full, own.canvas)
+
+    with ThreadPoolExecutor(workers, thread_name_prefix="judge") as pool:
+        yield from map_in_order(work, _batches(answers), pool, workers + 1)
+
+
+def _batches(answers: Iterable[Fetched]) -> Generator[list[Fetched]]:
     stream = iter(answers)
     while batch := list(itertools.islice(stream, BATCH)):
-        yield judge(batch, tree, full)
+        yield batch
+
+
+def _with_hashes_of_repeats(batch: list[Judgement], seen: set[str]) -> list[Judgement]:
+    """Hash the tiles of full buckets whose bytes came before in this round.
+
+    The merge takes repeated bytes for a placeholder unless they are flat, which their hash tells; one of them having
+    it is enough.
+    """
+    hashed = []
+    for item in batch:
+        repeats = item.sha256 in seen and item.phash is None and item.fetched.body is not None
+        hashed.append(replace(item, phash=hash_of(item.fetched.body or b"")) if repeats else item)
+        if item.sha256:
+            seen.add(item.sha256)
+    return hashed
 
 
 def _write(writer: RoundWriter, plan: Plan, batches: Iterable[list[Judgement]], progress: Progress | None) -> _Counts:
     counts, position = _Counts(), 0
-    for batch in batches:
+    seen: set[str] = set()
+    for judged in batches:
+        batch = _with_hashes_of_repeats(judged, seen)
         rows = _rows(plan.tiles[position : position + len(batch)], position, batch)
         writer.append(rows)
         counts.outcomes.update(row["outcome"] for row in rows)

@@ -15,6 +15,7 @@ from mosaic_assets.core.colour import lab_of
 from mosaic_assets.core.imaging import decode_tile
 from mosaic_assets.core.phash import phash, to_hex
 from mosaic_assets.core.records import Fetched, Outcome, Tile
+from mosaic_assets.core.tiles import TILE_SIZE
 
 if TYPE_CHECKING:
     from scipy.spatial import cKDTree
@@ -35,6 +36,7 @@ class Judgement:
     detail: str
     bucket_id: int | None = None
     phash: str | None = None
+    """None too where the bucket was full."""
     lab: tuple[float, float, float] | None = None
     sha256: str = ""
 
@@ -57,44 +59,71 @@ def assign_buckets(lab: NDArray[np.float64], tree: cKDTree) -> NDArray[np.int64]
     return np.asarray(tree.query(lab)[1], np.int64)
 
 
-def measure(images: NDArray[np.uint8], tree: cKDTree) -> tuple[NDArray[np.float64], NDArray[np.int64], list[str]]:
-    """LAB (n, 3), bucket (n,) and hash (n hex texts) of tiles; images are uint8 (n, 256, 256, 3)."""
-    lab = lab_of(images)
-    return lab, assign_buckets(lab, tree), to_hex(phash(images))
-
-
-def judge(answers: Sequence[Fetched], tree: cKDTree, full: frozenset[int]) -> list[Judgement]:
+def judge(
+    answers: Sequence[Fetched], tree: cKDTree, full: frozenset[int], canvas: NDArray[np.uint8] | None = None
+) -> list[Judgement]:
     """Judge a batch of answers.
 
     Parameters
     ----------
     answers : what the source said, in any order.
     tree : over the centroids.
-    full : buckets that hold the cap already; a tile of theirs ends here and its bytes are not kept.
+    full : buckets that hold the cap already; a tile of theirs ends here, its hash is not computed and its bytes are
+        not kept.
+    canvas : uint8 (n, 256, 256, 3), n >= len(answers); memory to decode into, used anew for every batch.
 
     Returns
     -------
     One judgement an answer, in the same order. No bytes whatever make it raise.
     """
-    decoded = [(None, a.outcome, a.detail) if a.body is None else decode_tile(a.body) for a in answers]
-    seen = [index for index, (image, _, _) in enumerate(decoded) if image is not None]
+    if canvas is None:
+        canvas = new_canvas(len(answers))
     judged: dict[int, Judgement] = {}
+    seen: list[int] = []  # the answers whose pictures stand on the canvas, one after the other
+    for index, answer in enumerate(answers):
+        if answer.body is None:
+            judged[index] = Judgement(answer, answer.outcome or Outcome.NOT_AN_IMAGE, answer.detail)
+            continue
+        image, outcome, detail = decode_tile(answer.body, canvas[len(seen)])
+        if image is None:
+            judged[index] = Judgement(answer, outcome or Outcome.NOT_AN_IMAGE, detail)
+        else:
+            seen.append(index)
     if seen:
-        images = np.stack([decoded[index][0] for index in seen])  # type: ignore[misc]
-        lab, buckets, hashes = measure(images, tree)
-        for index, colour, bucket, code in zip(seen, lab.tolist(), buckets.tolist(), hashes, strict=True):
-            outcome = Outcome.BUCKET_FULL if bucket in full else Outcome.CANDIDATE
-            body = answers[index].body or b""
-            judged[index] = Judgement(
-                answers[index],
-                outcome,
-                answers[index].detail,
-                bucket,
-                code,
-                tuple(colour),
-                hashlib.sha256(body).hexdigest(),
-            )
-    return [
-        judged.get(index) or Judgement(answer, outcome or Outcome.NOT_AN_IMAGE, detail)
-        for index, (answer, (_, outcome, detail)) in enumerate(zip(answers, decoded, strict=True))
-    ]
+        judged.update(_judge_pictures(answers, seen, canvas[: len(seen)], tree, full))
+    return [judged[index] for index in range(len(answers))]
+
+
+def new_canvas(tiles: int) -> NDArray[np.uint8]:
+    """Memory for so many decoded tiles: uint8 (tiles, 256, 256, 3)."""
+    return np.empty((tiles, TILE_SIZE, TILE_SIZE, 3), np.uint8)
+
+
+def hash_of(body: bytes) -> str | None:
+    """Perceptual hash of one tile's bytes, 16 hex digits; None where there is no picture."""
+    image = decode_tile(body)[0]
+    return None if image is None else to_hex(phash(image[None]))[0]
+
+
+def _judge_pictures(
+    answers: Sequence[Fetched], seen: list[int], images: NDArray[np.uint8], tree: cKDTree, full: frozenset[int]
+) -> dict[int, Judgement]:
+    lab = lab_of(images)
+    buckets = assign_buckets(lab, tree).tolist()
+    wanted = [place for place, bucket in enumerate(buckets) if bucket not in full]
+    for place, index in enumerate(wanted):  # move those to be hashed together; place <= index, so none is lost
+        if place != index:
+            images[place] = images[index]
+    codes = dict(zip(wanted, to_hex(phash(images[: len(wanted)])), strict=True))
+    return {
+        index: Judgement(
+            answers[index],
+            Outcome.CANDIDATE if place in codes else Outcome.BUCKET_FULL,
+            answers[index].detail,
+            bucket,
+            codes.get(place),
+            (colour[0], colour[1], colour[2]),
+            hashlib.sha256(answers[index].body or b"").hexdigest(),
+        )
+        for place, (index, bucket, colour) in enumerate(zip(seen, buckets, lab.tolist(), strict=True))
+    }

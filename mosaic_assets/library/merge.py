@@ -13,25 +13,23 @@ A crash before 4 leaves announced pictures without rows; the next merge removes 
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mosaic_assets.core.imaging import decode_tile, encode_png
-from mosaic_assets.core.records import JUDGED, Outcome, Tile
-from mosaic_assets.core.tiles import tile_distance
-from mosaic_assets.errors import CentroidsError, StoreError
+from mosaic_assets.core.records import Outcome
+from mosaic_assets.core.storage import TileFormat, suffix_of
+from mosaic_assets.errors import CentroidsError
 from mosaic_assets.library.centroids import BUCKETS, CENTROIDS_META, load_centroids
-from mosaic_assets.library.judge import FLAT_HASHES, tile_id
+from mosaic_assets.library.choose import REPEATED, Decision, decide
+from mosaic_assets.library.publish import remove_pictures, write_pictures
 from mosaic_assets.settings import Settings
-from mosaic_assets.store.files import explaining_refusals, holding, make_folder, sync
+from mosaic_assets.store.files import explaining_refusals, holding, make_folder
 from mosaic_assets.store.library_db import LibraryDatabase, LibraryRow, MergedRound, has_library, open_library
 from mosaic_assets.store.rounds import (
     RoundHeader,
@@ -43,11 +41,8 @@ from mosaic_assets.store.rounds import (
     round_path,
 )
 
-DISTANT_TILES = 8
-"""Identical bytes at tiles at least this far apart (and not flat) are a placeholder, where the source has that rule."""
-
-REPEATED = "identical bytes at distant places"
-"""Why a tile is taken for a placeholder."""
+BODIES_DROPPED = "bodies_dropped_through_merge"
+"""Key in ``meta``: the number of the last merge whose rounds have no source bytes any more."""
 
 LOCK_WAIT_S = 600.0
 """How long a merge waits for another one, seconds."""
@@ -66,19 +61,6 @@ class MergeReport:
     bytes_written: int
     seconds: float
     outcomes: dict[str, int] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class _Decision:
-    """What a round adds to the library."""
-
-    keep: list[dict[str, Any]]
-    discards: list[tuple[int, str, str]]
-    hits: Counter[int]
-    outcomes: Counter[str]
-    new_buckets: int
-    evicted: list[LibraryRow]
-    placeholders: set[str]
 
 
 def unmerged_rounds(settings: Settings, database: LibraryDatabase | None) -> list[tuple[int, str]]:
@@ -158,16 +140,13 @@ def _recover(settings: Settings, database: LibraryDatabase) -> None:
     known = (
         {row.filepath for row in database.rows("filepath IN (SELECT filepath FROM pending)")} if abandoned else set()
     )
-    _remove_pictures(settings, [filepath for filepath in abandoned if filepath not in known])
+    remove_pictures(settings, [filepath for filepath in abandoned if filepath not in known])
     if abandoned:
         with database.writing():
             database.clear_pending()
-
-
-def _remove_pictures(settings: Settings, filepaths: Sequence[str]) -> None:
-    for filepath in filepaths:
-        with explaining_refusals("removing a picture that is no tile of the library", settings.home / filepath):
-            (settings.home / filepath).unlink(missing_ok=True)
+    if len(database.hashes()) != database.count():  # a library from before they were packed, or mended by hand
+        with database.writing():
+            database.pack_hashes()
 
 
 def _merge_one(
@@ -180,10 +159,11 @@ def _merge_one(
             f"move the round file away to harvest it anew, or restore the library's own centroids.npy"
         )
     rows = list(itertools.chain.from_iterable(read_rows(path, bodies=False)))
-    decision = _decide(rows, header, database, settings.bucket_cap)
-    library_rows = [_library_row(row, header, settings) for row in decision.keep]
+    decision = decide(rows, header, database, settings)
+    suffixes = _suffixes(settings, path, {row["position"] for row in decision.keep})
+    library_rows = [_library_row(row, header, settings, suffixes[row["position"]]) for row in decision.keep]
     database.announce(row.filepath for row in library_rows)
-    written = _write_pictures(settings, path, {row.position: row for row in library_rows})
+    written = write_pictures(settings, path, {row.position: row for row in library_rows})
     removed = [row.filepath for row in decision.evicted]
     merged = _ledger_line(header, decision, merge_number)
     with database.writing():
@@ -196,88 +176,28 @@ def _merge_one(
         database.clear_pending()
         database.mark_pending(removed)  # a crash before the next line leaves their removal to the next merge
     if removed:
-        _remove_pictures(settings, removed)
+        remove_pictures(settings, removed)
         with database.writing():
             database.clear_pending()
     return merged, written, len(removed)
 
 
-def _decide(rows: Sequence[dict[str, Any]], header: RoundHeader, database: LibraryDatabase, cap: int) -> _Decision:
-    """Choose the tiles to keep: reference 1's rules, in the order of the positions."""
-    repeated, evicted = _placeholders(rows, header, database)
-    candidates = [row for row in rows if row["outcome"] == Outcome.CANDIDATE]
-    ids = {row["position"]: tile_id(header.imagery, header.release, _tile(row)) for row in candidates}
-    known = database.known_ids(list(ids.values()))
-    counts = database.bucket_counts(BUCKETS)
-    buckets_before = int((counts > 0).sum())
-    for tile in evicted:
-        counts[tile.bucket_id] -= 1
-    hashes = database.phashes_in({row["bucket_id"] for row in candidates if counts[row["bucket_id"]] < cap})
-    decision = _Decision([], [], Counter(), Counter(), 0, evicted, repeated)
-    for row in rows:
-        bucket, outcome, detail = row["bucket_id"], Outcome(row["outcome"]), ""
-        if row["sha256"] and row["sha256"] in repeated:
-            outcome, detail = Outcome.PLACEHOLDER, REPEATED
-        elif outcome is Outcome.CANDIDATE:
-            if ids[row["position"]] in known:
-                outcome, detail = Outcome.DUPLICATE, "the same tile is in the library"
-            elif counts[bucket] >= cap:
-                outcome = Outcome.BUCKET_FULL
-            elif row["phash"] in hashes[bucket]:
-                flat = row["phash"] in FLAT_HASHES
-                outcome, detail = (
-                    (Outcome.FLAT, "") if flat else (Outcome.DUPLICATE, "the same hash stands in its bucket")
-                )
-            else:
-                outcome = Outcome.KEPT
-                counts[bucket] += 1
-                hashes[bucket].add(row["phash"])
-                decision.keep.append({**row, "id": ids[row["position"]]})
-        if row["outcome"] != outcome and outcome is not Outcome.KEPT:
-            decision.discards.append((row["position"], str(outcome), detail))
-        if outcome in JUDGED:
-            decision.hits[bucket] += 1
-        decision.outcomes[str(outcome)] += 1
-    decision.new_buckets = int((counts > 0).sum()) - buckets_before
-    return decision
+def _suffixes(settings: Settings, path: Path, positions: set[int]) -> dict[int, str]:
+    """Suffix of each kept tile's file; only where the sources' own bytes are kept must they be looked at for it."""
+    chosen = TileFormat(settings.tile_format)
+    if chosen is not TileFormat.SOURCE:
+        return dict.fromkeys(positions, suffix_of(b"", chosen))
+    rows = itertools.chain.from_iterable(read_rows(path, bodies=True) if positions else ())
+    return {row["position"]: suffix_of(row.get("body") or b"", chosen) for row in rows if row["position"] in positions}
 
 
-def _placeholders(
-    rows: Sequence[dict[str, Any]], header: RoundHeader, database: LibraryDatabase
-) -> tuple[set[str], list[LibraryRow]]:
-    """Hashes of source bytes that occur at distant places, and library tiles that prove to be such."""
-    if not header.repeats_are_placeholders:
-        return set(), []
-    places: dict[str, list[Tile]] = {}
-    for row in rows:
-        # Two flat tiles may well be the same bytes; two different places of the Earth with texture are not.
-        if row["sha256"] and row["phash"] not in FLAT_HASHES:
-            places.setdefault(row["sha256"], []).append(_tile(row))
-    standing = [row for row in database.rows_with_sha256(sorted(places)) if row.phash not in FLAT_HASHES]
-    repeated = database.placeholders() & places.keys()
-    for sha, tiles in places.items():
-        known = [Tile(row.x, row.y, row.z) for row in standing if row.sha256 == sha]
-        if _distant([*known, *tiles]):
-            repeated.add(sha)
-    return repeated, [row for row in standing if row.sha256 in repeated]
-
-
-def _distant(tiles: list[Tile]) -> bool:
-    pairs = itertools.combinations(tiles, 2)
-    return any(one.z == other.z and tile_distance(one, other) >= DISTANT_TILES for one, other in pairs)
-
-
-def _tile(row: dict[str, Any]) -> Tile:
-    return Tile(row["x"], row["y"], row["z"])
-
-
-def _library_row(row: dict[str, Any], header: RoundHeader, settings: Settings) -> LibraryRow:
+def _library_row(row: dict[str, Any], header: RoundHeader, settings: Settings, suffix: str) -> LibraryRow:
     folder = settings.library.name
     return LibraryRow(
         **{name: row[name] for name in ("id", "bucket_id", "phash", "mean_l", "mean_a", "mean_b")},
         **{name: row[name] for name in ("z", "x", "y", "west", "south", "east", "north")},
         **{name: row[name] for name in ("position", "fetched_at", "etag", "sha256", "csquare")},
-        filepath=f"{folder}/bucket_{row['bucket_id']:04d}/{row['id']}.png",
+        filepath=f"{folder}/bucket_{row['bucket_id']:04d}/{row['id']}{suffix}",
         source=header.source,
         imagery=header.imagery,
         release=header.release,
@@ -289,42 +209,7 @@ def _library_row(row: dict[str, Any], header: RoundHeader, settings: Settings) -
     )
 
 
-def _write_pictures(settings: Settings, path: Path, wanted: dict[int, LibraryRow]) -> int:
-    """Write the kept tiles as PNG, a batch at a time on all workers; return the bytes written."""
-    for bucket in {row.bucket_id for row in wanted.values()}:
-        make_folder(settings.library / f"bucket_{bucket:04d}")
-    written = 0
-    folders: set[Path] = set()
-    with ThreadPoolExecutor(settings.workers) as pool:
-        for batch in read_rows(path, bodies=True) if wanted else ():
-            jobs = [(settings, wanted[row["position"]], row.get("body")) for row in batch if row["position"] in wanted]
-            written += sum(pool.map(_write_picture, jobs))
-            folders.update((settings.home / job[1].filepath).parent for job in jobs)
-        with explaining_refusals("making pictures durable", settings.library):
-            list(pool.map(sync, [*folders, settings.library] if folders else []))
-    return written
-
-
-def _write_picture(job: tuple[Settings, LibraryRow, bytes | None]) -> int:
-    settings, row, body = job
-    intact = body is not None and hashlib.sha256(body).hexdigest() == row.sha256
-    image = decode_tile(body)[0] if body and intact else None
-    if image is None:
-        raise StoreError(
-            f"the source bytes of tile {row.z}/{row.x}/{row.y} (round {row.round} of {row.biome}) are gone or damaged; "
-            f"move that round file away so that the round is harvested anew"
-        )
-    final = settings.home / row.filepath
-    scratch = settings.library / "temp" / f"{row.id}.png"
-    content = encode_png(image)
-    with explaining_refusals(f"writing tile {row.id}", final):
-        scratch.write_bytes(content)
-        sync(scratch)
-        scratch.replace(final)
-    return len(content)
-
-
-def _ledger_line(header: RoundHeader, decision: _Decision, merge_number: int) -> MergedRound:
+def _ledger_line(header: RoundHeader, decision: Decision, merge_number: int) -> MergedRound:
     return MergedRound(
         biome=header.biome,
         round=header.round,
@@ -348,7 +233,11 @@ def _drop_merged_bodies(settings: Settings, database: LibraryDatabase) -> None:
     """Free the space of source bytes that the library now holds as pictures; also after a merge that was killed here."""
     if settings.keep_shard_bytes:
         return
-    for merged in database.rounds():
+    done = int(database.meta(BODIES_DROPPED) or 0)  # so that not every round there ever was is looked at each time
+    rounds = [merged for merged in database.rounds() if merged.merge_number > done]
+    for merged in rounds:
         path = round_path(settings.harvest, merged.biome, merged.round)
         if path.exists() and has_bodies(path):
             drop_bodies(path)
+    if rounds:
+        database.set_meta(BODIES_DROPPED, str(max(merged.merge_number for merged in rounds)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -20,7 +20,7 @@ class TileSource(Protocol):
 
     record: SourceRecord
 
-    def fetch(self, tiles: Sequence[Tile]) -> Iterator[Fetched]:
+    def fetch(self, tiles: Sequence[Tile]) -> Generator[Fetched]:
         """Yield one answer for each tile, in order."""
         ...
 

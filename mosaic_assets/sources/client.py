@@ -7,46 +7,34 @@ module contains a URL, because URLs carry access keys.
 
 from __future__ import annotations
 
-import math
-import socket
-import ssl
+import heapq
+import queue
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from http.client import IncompleteRead
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urljoin, urlsplit
-from urllib.request import getproxies, proxy_bypass
-
-import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HTTPError,
-    NameResolutionError,
-    NewConnectionError,
-    ProxyError,
-    ReadTimeoutError,
-    SSLError,
-)
-from urllib3.response import BaseHTTPResponse, HTTPResponse
 
 from mosaic_assets import __version__
 from mosaic_assets.core.records import Outcome
 from mosaic_assets.settings import Network
 from mosaic_assets.sources.limits import RateLimiter
 
+if TYPE_CHECKING:
+    from mosaic_assets.sources.transfers import Received, Transfers
+
 PASSING_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MAX_REDIRECTS = 3
-PATIENCE = 4
-"""Time limit of a whole answer in units of ``Network.timeout_s``, which itself limits each part of it."""
-CHUNK_BYTES = 65_536
+AHEAD = 2
+"""Answers under way or waiting to be taken, in units of the connections: bounds memory when the taker is slow."""
+TICK_S = 0.05
+"""How soon the thread of the transfers notices what another thread did, seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +49,8 @@ class Answer:
     detail: str = ""
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
+    """Names in lower case."""
     unreachable: bool = False
-
-
-class _PassingError(Exception):
-    """May not happen again; never leaves this module."""
-
-    def __init__(self, reason: str, *, retry_after_s: float | None = None, unreachable: bool = False) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.retry_after_s = retry_after_s
-        self.unreachable = unreachable
-
-
-class _FinalError(Exception):
-    """Would happen again; never leaves this module."""
 
 
 class HttpClient:
@@ -88,10 +63,11 @@ class HttpClient:
     requests_per_s
         Limit a host; ``None`` for none.
     max_connections
-        Connections kept open to a host; no more callers than that should ask at a time.
-    clock, sleep
-        Monotonic seconds, and a way to wait for seconds; replaced in tests. The default sleep ends at once
-        when the client is closed.
+        Requests under way at a time.
+    clock
+        Monotonic seconds; replaced in tests.
+    pause
+        Told of every pause about to be made, seconds; answers with the one to make. Replaced in tests.
     now
         The time of day, UTC, against which a ``Retry-After`` date is read.
 
@@ -110,134 +86,220 @@ class HttpClient:
         requests_per_s: float | None,
         max_connections: int,
         clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], object] | None = None,
+        pause: Callable[[float], float] = float,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._network = network
-        self._closed = threading.Event()
-        self._sleep = sleep or self._closed.wait
-        self._clock = clock
-        self._now = now
-        self._limiter = RateLimiter(requests_per_s, clock=clock, sleep=self._sleep)
-        self._connections = max_connections
-        self._managers: dict[str, urllib3.PoolManager] = {}
-        self._managers_lock = threading.Lock()
-        self._watchdog = _Watchdog(PATIENCE * network.timeout_s)
+        self.network = network
+        self.max_connections = max_connections
+        self.clock = clock
+        self.pause = pause
+        self.now = now
+        self.limiter = RateLimiter(requests_per_s, clock=clock)
+        self.closed = threading.Event()
 
     def get(self, url: str) -> Answer:
         """Ask for `url`, with retries; never raises for anything a server does."""
-        failure = _PassingError("the client was closed")
-        for attempt in range(self._network.retries + 1):
-            if self._closed.is_set():
-                break
-            try:
-                return self._follow(url)
-            except _FinalError as error:
-                return Answer(Outcome.REFUSED, str(error))
-            except _PassingError as error:
-                failure = error
-            if attempt < self._network.retries:
-                self._back_off(url, attempt, failure)
-        return Answer(Outcome.FETCH_FAILED, failure.reason, unreachable=failure.unreachable)
+        with closing(self.get_all([url])) as answers:
+            return next(answers)
+
+    def get_all(self, urls: Iterable[str]) -> Generator[Answer]:
+        """Ask for all of `urls`; yield the answers in their order.
+
+        At most ``2 * max_connections`` answers are under way or waiting to be taken, so a slow taker bounds memory.
+        Closing the iterator early breaks off what is under way.
+        """
+        run = _Run(self, urls)
+        thread = threading.Thread(target=run.drive, name="http-transfers", daemon=True)
+        thread.start()
+        try:
+            yield from run.answers()
+        finally:
+            run.stopped.set()
+            thread.join()
 
     def close(self) -> None:
-        """Close idle connections and end all pauses; callers under way return with their last failure."""
-        self._closed.set()
-        with self._managers_lock:
-            for manager in self._managers.values():
-                manager.clear()
-        self._watchdog.close()
+        """End all pauses and break off what is under way; its answers are failures."""
+        self.closed.set()
 
-    def _back_off(self, url: str, attempt: int, failure: _PassingError) -> None:
-        """Wait before the next try; a pause that the server asks for holds for every request to it."""
-        delay_s = self._network.backoff_s * 2**attempt * _spread(url, attempt)
-        if failure.retry_after_s is None:
-            self._sleep(delay_s)
-        else:
-            asked_s = min(failure.retry_after_s, self._network.max_retry_after_s)
-            self._limiter.pause(_host(url), max(asked_s, delay_s))
+    def headers(self) -> list[str]:
+        """Return what every request says of us."""
+        contact = f" (+{self.network.contact})" if self.network.contact else ""
+        return [f"User-Agent: mosaic_assets/{__version__}{contact}", "Accept: image/*,*/*;q=0.5"]
 
-    def _follow(self, url: str) -> Answer:
-        """One try, following redirects that stay on the host."""
-        for _ in range(MAX_REDIRECTS + 1):
-            status, headers, body = self._exchange(url)
-            if status not in REDIRECTS:
-                return self._judge(status, headers, body)
-            target = _target_on_host(url, headers.get("Location", ""))
-            if target is None:
-                return Answer(Outcome.REFUSED, f"status {status}, a redirect away from its host")
-            url = target
-        return Answer(Outcome.REFUSED, f"a redirect loop, or more than {MAX_REDIRECTS} redirects")
 
-    def _exchange(self, url: str) -> tuple[int, Mapping[str, str], bytes | None]:
-        """One request and its answer; the body is None when it is larger than allowed."""
-        self._limiter.wait(_host(url))
-        deadline = self._clock() + PATIENCE * self._network.timeout_s
+@dataclass(slots=True)
+class _Request:
+    """One URL on its way through redirects and retries."""
+
+    number: int
+    first_url: str
+    url: str
+    """Where the next try goes: behind a redirect, its target."""
+    attempt: int = 0
+    redirects: int = 0
+    booked: bool = False
+    """It has its place in the rate limit; only the time has to come."""
+    failure: str = "the client was closed"
+
+
+class _Run:
+    """All requests of one `HttpClient.get_all`: driven by one thread, taken by another."""
+
+    def __init__(self, client: HttpClient, urls: Iterable[str]) -> None:
+        self._client = client
+        self._urls = iter(enumerate(urls))
+        self._more = True
+        self._due: list[tuple[float, int, _Request]] = []  # a heap: when to start it, its number, the request
+        self._under_way: dict[int, _Request] = {}
+        self._room = threading.Semaphore(AHEAD * client.max_connections)
+        self._ended: queue.SimpleQueue[tuple[int, Answer] | BaseException | None] = queue.SimpleQueue()
+        self.stopped = threading.Event()
+
+    def answers(self) -> Generator[Answer]:
+        """Yield the answers in order, each as soon as those before it have come."""
+        early: dict[int, Answer] = {}
+        number = 0
+        while (item := self._ended.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            early[item[0]] = item[1]
+            while number in early:
+                yield early.pop(number)
+                self._room.release()
+                number += 1
+
+    def drive(self) -> None:
+        """Send requests and receive answers until all are done; the body of the thread."""
+        from mosaic_assets.sources.transfers import Transfers
+
+        client = self._client
         try:
-            response = self._manager(url).urlopen(
-                "GET",
-                url,
-                headers=self._headers(),
-                timeout=urllib3.Timeout(connect=self._network.timeout_s, read=self._network.timeout_s),
-                redirect=False,
-                retries=False,
-                preload_content=False,
-            )
-            try:
-                return response.status, response.headers, self._read(response, deadline)
-            finally:
-                # After a whole body the connection is back in its pool; otherwise it is of no more use.
-                response.close()
-                response.release_conn()
-        except (HTTPError, OSError) as error:
-            raise _sorted_out(error) from None  # not chained: urllib3's own texts contain the URL
+            with closing(Transfers(client.network, client.headers(), client.max_connections)) as transfers:
+                while not self.stopped.is_set() and self._step(transfers):
+                    continue
+            self._ended.put(None)
+        except BaseException as error:  # a bug of ours: whoever takes the answers must not wait for ever
+            self._ended.put(error)
 
-    def _read(self, response: BaseHTTPResponse, deadline: float) -> bytes | None:
-        """Read the body part by part, so that neither a flood nor a drip goes on for ever."""
-        limit = self._network.max_body_bytes
-        if isinstance(response, HTTPResponse) and (response.length_remaining or 0) > limit:
+    def _step(self, transfers: Transfers) -> bool:
+        """Start what may start and receive what has come; False when nothing is left to do."""
+        if self._client.closed.is_set():
+            self._give_up()
+            return False
+        self._begin(transfers)
+        if transfers.busy:
+            for number, received in transfers.wait(self._until_due()):
+                self._receive(self._under_way.pop(number), received)
+        elif self._due or self._more:
+            self._client.closed.wait(self._until_due())
+        return bool(self._due or self._more or self._under_way)
+
+    def _until_due(self) -> float:
+        return min(TICK_S, max(0.0, self._due[0][0] - self._client.clock())) if self._due else TICK_S
+
+    def _begin(self, transfers: Transfers) -> None:
+        now = self._client.clock()
+        while self._due and self._due[0][0] <= now and transfers.free:
+            self._send(transfers, heapq.heappop(self._due)[2])
+        booked = sum(request.booked for _, _, request in self._due)
+        while transfers.free > booked and (request := self._next()):
+            booked += not self._send(transfers, request)
+
+    def _next(self) -> _Request | None:
+        """Return the next request that was not begun yet, if there is room for its answer."""
+        if not self._more or not self._room.acquire(blocking=False):
             return None
-        parts: list[bytes] = []
-        size = 0
-        while part := response.read1(CHUNK_BYTES):
-            parts.append(part)
-            size += len(part)
-            if size > limit:
-                return None
-            if self._clock() > deadline:
-                raise _PassingError(f"the answer took longer than {PATIENCE * self._network.timeout_s:g} s")
-        return b"".join(parts)
+        for number, url in self._urls:
+            return _Request(number, url, url)
+        self._more = False
+        return None
 
-    def _judge(self, status: int, headers: Mapping[str, str], body: bytes | None) -> Answer:
-        """Say what a final answer means for the tile."""
-        if status in PASSING_STATUSES:
-            wait_s = retry_after_s(headers.get("Retry-After", ""), self._now())
-            raise _PassingError(f"status {status}", retry_after_s=wait_s)
-        if status in (204, 404):
-            return Answer(Outcome.MISSING, f"status {status}")
-        if status != 200:
-            return Answer(Outcome.REFUSED, f"status {status}")
-        if body is None:
-            return Answer(Outcome.REFUSED, f"an answer larger than {self._network.max_body_bytes} bytes")
-        if not body and "Content-Length" not in headers:
-            raise _PassingError("a truncated answer")  # lost while its header was still coming
-        document = _document(headers.get("Content-Type", ""), body)
-        if document:
-            return Answer(Outcome.NOT_AN_IMAGE, document, headers=headers)
-        return Answer(None, body=body, headers=headers)
+    def _send(self, transfers: Transfers, request: _Request) -> bool:
+        """Start a request, or book its place in the rate limit for later; True if it was started."""
+        if not request.booked:
+            wait_s = self._client.limiter.reserve(_host(request.url))
+            if wait_s > 0:
+                request.booked = True
+                self._schedule(request, wait_s)
+                return False
+        request.booked = False
+        self._under_way[request.number] = request
+        transfers.start(request.number, request.url)
+        return True
 
-    def _headers(self) -> dict[str, str]:
-        contact = f" (+{self._network.contact})" if self._network.contact else ""
-        agent = f"mosaic_assets/{__version__}{contact}"
-        return {"User-Agent": agent, "Accept": "image/*,*/*;q=0.5", "Accept-Encoding": "identity"}
+    def _schedule(self, request: _Request, wait_s: float) -> None:
+        pause_s = self._client.pause(wait_s) if wait_s else 0.0
+        heapq.heappush(self._due, (self._client.clock() + pause_s, request.number, request))
 
-    def _manager(self, url: str) -> urllib3.PoolManager:
-        """Return the pools for direct connections, or for the proxy named by the environment."""
-        host = _host(url)
-        with self._managers_lock:
-            if host not in self._managers:
-                self._managers[host] = _new_manager(_proxy(urlsplit(url)), self._connections, self._watchdog)
-            return self._managers[host]
+    def _receive(self, request: _Request, received: Received) -> None:
+        """Follow a redirect, try again after a passing failure, or pass the answer on."""
+        if received.failure:
+            if received.final:
+                self._end(request, Answer(Outcome.REFUSED, received.failure))
+            else:
+                self._retry(request, received.failure, None, received.unreachable)
+        elif received.status in REDIRECTS:
+            self._redirect(request, received)
+        elif received.status in PASSING_STATUSES:
+            asked_s = retry_after_s(received.headers.get("retry-after", ""), self._client.now())
+            self._retry(request, f"status {received.status}", asked_s)
+        elif received.status == 200 and received.body == b"" and "content-length" not in received.headers:
+            self._retry(request, "a truncated answer", None)  # lost while its header was still coming
+        else:
+            self._end(request, _judge(received, self._client.network.max_body_bytes))
+
+    def _redirect(self, request: _Request, received: Received) -> None:
+        target = _target_on_host(request.url, received.headers.get("location", ""))
+        request.redirects += 1
+        if target is None:
+            self._end(request, Answer(Outcome.REFUSED, f"status {received.status}, a redirect away from its host"))
+        elif request.redirects > MAX_REDIRECTS:
+            self._end(request, Answer(Outcome.REFUSED, f"a redirect loop, or more than {MAX_REDIRECTS} redirects"))
+        else:
+            request.url = target
+            self._schedule(request, 0.0)
+
+    def _retry(self, request: _Request, failure: str, retry_after_s: float | None, unreachable: bool = False) -> None:
+        """Try again after a pause, or give up; a pause that the server asks for holds for every request to it."""
+        network = self._client.network
+        if request.attempt >= network.retries:
+            self._end(request, Answer(Outcome.FETCH_FAILED, failure, unreachable=unreachable))
+            return
+        delay_s = network.backoff_s * 2**request.attempt * _spread(request.first_url, request.attempt)
+        request.attempt += 1
+        request.url, request.redirects, request.failure = request.first_url, 0, failure
+        if retry_after_s is None:
+            self._schedule(request, delay_s)
+        else:
+            asked_s = max(min(retry_after_s, network.max_retry_after_s), delay_s)
+            self._client.limiter.pause(_host(request.url), asked_s)
+            self._schedule(request, 0.0)
+
+    def _end(self, request: _Request, answer: Answer) -> None:
+        self._ended.put((request.number, answer))
+
+    def _give_up(self) -> None:
+        """Answer everything that is open: the client was closed."""
+        open_requests = [*self._under_way.values(), *(request for _, _, request in self._due)]
+        for request in open_requests:
+            self._end(request, Answer(Outcome.FETCH_FAILED, request.failure))
+        for number, url in self._urls:
+            self._end(_Request(number, url, url), Answer(Outcome.FETCH_FAILED, "the client was closed"))
+
+
+def _judge(received: Received, max_body_bytes: int) -> Answer:
+    """Say what a final answer means for the tile."""
+    status, body, headers = received.status, received.body, received.headers
+    if status in (204, 404):
+        return Answer(Outcome.MISSING, f"status {status}")
+    if status != 200:
+        return Answer(Outcome.REFUSED, f"status {status}")
+    if body is None:
+        return Answer(Outcome.REFUSED, f"an answer larger than {max_body_bytes} bytes")
+    document = _document(headers.get("content-type", ""), body)
+    if document:
+        return Answer(Outcome.NOT_AN_IMAGE, document, headers=headers)
+    return Answer(None, body=body, headers=headers)
 
 
 def retry_after_s(value: str, now: datetime) -> float | None:
@@ -303,113 +365,3 @@ def _document(content_type: str, body: bytes) -> str:
     if "json" in content_type.lower() or start.startswith((b"{", b"[")):
         return "a JSON document"
     return "an XML document" if start.startswith(b"<?xml") else ""
-
-
-def _sorted_out(error: Exception) -> _PassingError | _FinalError:
-    """Translate what urllib3 raises; texts are our own, because its texts contain the URL."""
-    if isinstance(error, NameResolutionError):
-        return _PassingError("host name not found", unreachable=True)
-    if isinstance(error, NewConnectionError):
-        refused = isinstance(error.__cause__, ConnectionRefusedError)
-        return _PassingError("connection refused" if refused else "no connection", unreachable=True)
-    if isinstance(error, ConnectTimeoutError):
-        return _PassingError("no connection in time", unreachable=True)
-    if isinstance(error, ProxyError):
-        return _PassingError("the proxy refused or failed", unreachable=True)
-    if isinstance(error, ReadTimeoutError):
-        return _PassingError("no answer in time")
-    if isinstance(error, SSLError):
-        inner = error.args[0] if error.args else None
-        if isinstance(inner, ssl.SSLCertVerificationError):
-            return _FinalError("its certificate is not valid")
-        return _PassingError("the encrypted connection failed")
-    if any(isinstance(part, IncompleteRead) for part in error.args):
-        return _PassingError("a truncated answer")
-    return _PassingError("connection lost")
-
-
-def _proxy(parts: SplitResult) -> str:
-    """Return the URL of the proxy to use, or ''; loopback is never asked for through one."""
-    host = parts.hostname or ""
-    if host in ("localhost", "127.0.0.1", "::1") or proxy_bypass(host):
-        return ""
-    return getproxies().get(parts.scheme, "")
-
-
-def _new_manager(proxy: str, connections: int, watchdog: _Watchdog) -> urllib3.PoolManager:
-    """Return connection pools whose connections are watched while a header is under way."""
-
-    class Http(HTTPConnection):
-        def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3 itself does
-            with watchdog.over(self):
-                return super().getresponse()
-
-    class Https(HTTPSConnection):
-        def getresponse(self) -> HTTPResponse:  # type: ignore[override]
-            with watchdog.over(self):
-                return super().getresponse()
-
-    class HttpPool(HTTPConnectionPool):
-        ConnectionCls = Http
-
-    class HttpsPool(HTTPSConnectionPool):
-        ConnectionCls = Https
-
-    manager = (
-        urllib3.ProxyManager(proxy, num_pools=4, maxsize=connections)
-        if proxy
-        else urllib3.PoolManager(num_pools=4, maxsize=connections)
-    )
-    manager.pool_classes_by_scheme = {"http": HttpPool, "https": HttpsPool}
-    return manager
-
-
-class _Watchdog:
-    """Breaks connections whose header has not come in time.
-
-    A socket's own timeout begins anew with every byte, so a header that drips would hold a thread for ever. One
-    thread watches all requests of a client: a timer for each costs a third of the throughput on a fast network.
-    """
-
-    def __init__(self, limit_s: float) -> None:
-        self._limit_s = limit_s
-        self._deadlines: dict[HTTPConnection, float] = {}
-        self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    @contextmanager
-    def over(self, connection: HTTPConnection) -> Iterator[None]:
-        """Watch a connection for as long as the block runs."""
-        with self._lock:
-            self._deadlines[connection] = time.monotonic() + self._limit_s
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="http-watchdog", daemon=True)
-                self._thread.start()
-        try:
-            yield
-        finally:
-            with self._lock:
-                in_time = self._deadlines.pop(connection, None) is not None
-            if not in_time:  # what came of the header looks like a whole one to http.client
-                raise TimeoutError("header not complete in time")
-
-    def close(self) -> None:
-        """Break everything that is still watched, and end."""
-        self._stop.set()
-        self._break_older_than(math.inf)
-        if self._thread is not None:
-            self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stop.wait(self._limit_s / 20):
-            self._break_older_than(time.monotonic())
-
-    def _break_older_than(self, now: float) -> None:
-        with self._lock:
-            late = [connection for connection, deadline in self._deadlines.items() if deadline < now]
-            for connection in late:
-                del self._deadlines[connection]
-                if connection.sock is not None:
-                    with suppress(OSError):  # it broke by itself
-                        connection.sock.shutdown(socket.SHUT_RDWR)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Executor, Future
 from typing import TypeVar
 
@@ -22,41 +22,29 @@ class RateLimiter:
     ----------
     per_second
         Requests a second and host, > 0; ``None`` for no limit (pauses asked for by a host still hold).
-    clock, sleep
-        Monotonic seconds, and a way to wait for seconds; replaced in tests.
+    clock
+        Monotonic seconds; replaced in tests.
 
     Examples
     --------
-    >>> waits = []
-    >>> limiter = RateLimiter(4.0, clock=lambda: 100.0, sleep=waits.append)
-    >>> for _ in range(3):
-    ...     limiter.wait("tiles.example")
-    >>> waits
-    [0.25, 0.5]
+    >>> limiter = RateLimiter(4.0, clock=lambda: 100.0)
+    >>> [limiter.reserve("tiles.example") for _ in range(3)]
+    [0.0, 0.25, 0.5]
     """
 
-    def __init__(
-        self,
-        per_second: float | None,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], object] = time.sleep,
-    ) -> None:
+    def __init__(self, per_second: float | None, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._spacing_s = 1.0 / per_second if per_second else 0.0
         self._clock = clock
-        self._sleep = sleep
         self._free_at: dict[str, float] = {}
         self._lock = threading.Lock()
 
-    def wait(self, host: str) -> None:
-        """Return when the caller may send its next request to `host`; each call takes a place in line."""
+    def reserve(self, host: str) -> float:
+        """Take the next place in line for `host`; return the seconds until the request may be sent, >= 0."""
         with self._lock:
             now = self._clock()
             start = max(now, self._free_at.get(host, now))
             self._free_at[host] = start + self._spacing_s
-        # Slept outside the lock, so that other hosts and later callers can reserve meanwhile.
-        if start > now:
-            self._sleep(start - now)
+            return start - now
 
     def pause(self, host: str, seconds: float) -> None:
         """Let nobody ask `host` for `seconds`; a shorter pause never ends a longer one."""
@@ -66,8 +54,8 @@ class RateLimiter:
 
 
 def map_in_order(
-    function: Callable[[Item], Answer], items: Sequence[Item], executor: Executor, ahead: int
-) -> Iterator[Answer]:
+    function: Callable[[Item], Answer], items: Iterable[Item], executor: Executor, ahead: int
+) -> Generator[Answer]:
     """Apply `function` in the threads of `executor`; yield answers in the order of `items`.
 
     At most `ahead` items are under way or waiting to be taken, so a slow consumer bounds memory. Closing the
@@ -78,7 +66,7 @@ def map_in_order(
     function
         Called once for each item; what it raises is raised at that item's place.
     items
-        Any sequence; empty yields nothing.
+        Taken one by one, as room comes; none yields nothing.
     executor
         Not shut down here.
     ahead

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -101,7 +101,7 @@ class RasterSource:
         self._opened: list[_OpenFiles] = []
         self._opened_lock = threading.Lock()
 
-    def fetch(self, tiles: Sequence[Tile]) -> Iterator[Fetched]:
+    def fetch(self, tiles: Sequence[Tile]) -> Generator[Fetched]:
         """Yield one answer for each tile, in order; at most twice `workers` tiles are read ahead.
 
         Raises

@@ -8,7 +8,7 @@ import re
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -61,9 +61,9 @@ class FolderTiles:
         self.path = Path(path).expanduser().absolute()
         self.record = record or _folder_record(self.path)
 
-    def fetch(self, tiles: Sequence[Tile]) -> Iterator[Fetched]:
+    def fetch(self, tiles: Sequence[Tile]) -> Generator[Fetched]:
         """Yield one answer for each tile, in order."""
-        return map(self._read, tiles)
+        yield from map(self._read, tiles)
 
     def _read(self, tile: Tile) -> Fetched:
         now = datetime.now(UTC)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
@@ -18,14 +17,12 @@ from mosaic_assets.core.tiles import check_tile
 from mosaic_assets.errors import SettingsError, SourceUnavailableError
 from mosaic_assets.settings import Settings
 from mosaic_assets.sources.client import Answer, HttpClient
-from mosaic_assets.sources.limits import map_in_order
 from mosaic_assets.sources.records import SourceRecord
 
 UNREACHABLE_AT_ONCE = 8
 """Tiles in a row without a connection, none answered before, after which a source counts as down."""
 FAILED_IN_A_ROW = 20
 """Passing failures in a row, each after all its retries, after which a source counts as down."""
-URL_LOGGERS = ("urllib3.connectionpool", "urllib3.connection")
 
 
 class XyzSource:
@@ -69,11 +66,7 @@ class XyzSource:
         self._client = client or HttpClient(
             settings.network, requests_per_s=record.requests_per_s, max_connections=record.max_connections
         )
-        self._threads = ThreadPoolExecutor(record.max_connections, thread_name_prefix=f"xyz-{record.name}")
         self._breaker = _Breaker(record)
-        self._filter = _HideKey(self._key)
-        for name in URL_LOGGERS if self._key else ():
-            logging.getLogger(name).addFilter(self._filter)
 
     def url(self, tile: Tile) -> str:
         """Return the address of a tile. It contains the access key: never show it."""
@@ -85,7 +78,7 @@ class XyzSource:
             url = url.replace(f"{{{name}}}", value)
         return url
 
-    def fetch(self, tiles: Sequence[Tile]) -> Iterator[Fetched]:
+    def fetch(self, tiles: Sequence[Tile]) -> Generator[Fetched]:
         """Yield one answer for each tile, in order; at most twice `max_connections` tiles are fetched ahead.
 
         Raises
@@ -97,13 +90,10 @@ class XyzSource:
         """
         for tile in tiles:
             check_tile(tile)
-        ahead = 2 * self.record.max_connections
-        for tile, answer in map_in_order(self._ask, tiles, self._threads, ahead):
-            self._breaker.note(answer)
-            yield self._judge(tile, answer)
-
-    def _ask(self, tile: Tile) -> tuple[Tile, Answer]:
-        return tile, self._client.get(self.url(tile))
+        with closing(self._client.get_all(map(self.url, tiles))) as answers:
+            for tile, answer in zip(tiles, answers, strict=True):
+                self._breaker.note(answer)
+                yield self._judge(tile, answer)
 
     def _judge(self, tile: Tile, answer: Answer) -> Fetched:
         """Turn the client's answer into a tile's; here the provider's own "no imagery" marks are known."""
@@ -117,8 +107,8 @@ class XyzSource:
             body=answer.body if outcome is None else None,
             outcome=outcome,
             fetched_at=datetime.now(UTC),
-            etag=headers.get("ETag", ""),
-            content_type=headers.get("Content-Type", ""),
+            etag=headers.get("etag", ""),
+            content_type=headers.get("content-type", ""),
             detail=detail,
         )
 
@@ -129,9 +119,6 @@ class XyzSource:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._client.close()
-        self._threads.shutdown(wait=True, cancel_futures=True)
-        for name in URL_LOGGERS:
-            logging.getLogger(name).removeFilter(self._filter)
 
 
 class _Breaker:
@@ -166,23 +153,6 @@ class _Breaker:
         )
 
 
-class _HideKey(logging.Filter):
-    """Keeps an access key out of what urllib3 writes to the log at level DEBUG."""
-
-    def __init__(self, key: str) -> None:
-        super().__init__()
-        self._forms = (key, quote(key, safe=""))
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        text = record.getMessage()
-        if any(form in text for form in self._forms):
-            for form in self._forms:
-                text = text.replace(form, "***")
-            # The traceback that goes with some records shows the URL once more.
-            record.msg, record.args, record.exc_info = text, (), None
-        return True
-
-
 def _key(record: SourceRecord, environ: Mapping[str, str]) -> str:
     if "{key}" not in record.url:
         return ""
@@ -199,7 +169,7 @@ def _placeholder(record: SourceRecord, headers: Mapping[str, str], body: bytes) 
     """Name the sign by which a picture is known to stand for "no imagery here", or ''."""
     if headers.get("blank-tile", "").lower() == "true":
         return "header blank-tile"
-    if headers.get("X-VE-Tile-Info", "").lower() == "no-tile":
+    if headers.get("x-ve-tile-info", "").lower() == "no-tile":
         return "header X-VE-Tile-Info"
     if record.placeholder_sha256 and hashlib.sha256(body).hexdigest() in record.placeholder_sha256:
         return "a known placeholder picture"

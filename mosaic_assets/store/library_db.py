@@ -9,6 +9,7 @@ rounds     a merged round of a biome: what was planned and what became of it
 hits       a (biome, bucket): how many judged tiles fell there, before cap and duplicates
 buckets    a bucket that holds tiles: how many
 discards   a candidate that the merge did not keep, and why
+hashes     a block of the tiles' perceptual hashes, packed, so that all can be had without reading every row
 pending    a picture that a merge is about to publish; what is left here after a crash is removed
 meta       a fact about the library itself: the centroids it was built with, the colour method, the
            bytes that proved to be a placeholder
@@ -32,7 +33,10 @@ from numpy.typing import NDArray
 
 from mosaic_assets.store.sqlite import atomic, explaining_sqlite, has_database, open_database, snapshot
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+
+HASHES_PER_BLOCK = 4096
+"""Packed hashes in a row of ``hashes``: a merge rewrites the last of them only."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS tiles (
@@ -66,6 +70,7 @@ CREATE TABLE IF NOT EXISTS discards (
   biome TEXT NOT NULL, round INTEGER NOT NULL, position INTEGER NOT NULL, outcome TEXT NOT NULL, detail TEXT NOT NULL,
   PRIMARY KEY (biome, round, position)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS hashes (block INTEGER PRIMARY KEY, codes BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS pending (filepath TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID
 """
@@ -210,6 +215,11 @@ class LibraryDatabase:
                 found[int(bucket)].add(str(phash))
         return found
 
+    def hashes(self) -> NDArray[np.uint64]:
+        """The perceptual hashes of all tiles, uint64 (n,), in no order that means anything."""
+        packed = b"".join(row[0] for row in self.query("SELECT codes FROM hashes ORDER BY block"))
+        return np.frombuffer(packed, "<u8").astype(np.uint64)
+
     def known_ids(self, ids: Sequence[str]) -> set[str]:
         """Those of ``ids`` that are in the library."""
         known: set[str] = set()
@@ -258,6 +268,7 @@ class LibraryDatabase:
         """Insert tiles, their provenance, and count them in their buckets."""
         self._insert("tiles", TILE_COLUMNS, rows)
         self._insert("provenance", PROVENANCE_COLUMNS, rows)
+        self._append_hashes([row.phash for row in rows])
         self._connection.executemany(
             "INSERT INTO buckets VALUES (?, 1) ON CONFLICT (bucket_id) DO UPDATE SET kept = kept + 1",
             ((row.bucket_id,) for row in rows),
@@ -279,6 +290,24 @@ class LibraryDatabase:
             counts = Counter(json.loads(text))
             counts.update({"kept": -1, outcome: 1})
             run(f"UPDATE rounds SET outcomes = ? {where}", (_plain(dict(+counts)), row.biome, row.round))
+
+        if rows:
+            self.pack_hashes()
+
+    def pack_hashes(self) -> None:
+        """Pack the hashes of all tiles anew; reads every row. Call it inside `writing`."""
+        self._connection.execute("DELETE FROM hashes")
+        self._append_hashes([str(row[0]) for row in self.query("SELECT phash FROM tiles")])
+
+    def _append_hashes(self, hashes: Sequence[str]) -> None:
+        """Fill up the last block, then add further ones."""
+        last = self.query("SELECT block, codes FROM hashes ORDER BY block DESC LIMIT 1") or [(0, b"")]
+        block, packed = int(last[0][0]), bytes(last[0][1])
+        packed += b"".join(int(code, 16).to_bytes(8, "little") for code in hashes)
+        size = 8 * HASHES_PER_BLOCK
+        for start in range(0, len(packed), size):
+            values = (block + start // size, packed[start : start + size])
+            self._connection.execute("INSERT OR REPLACE INTO hashes VALUES (?, ?)", values)
 
     def add_hits(self, biome: str, hits: dict[int, int]) -> None:
         """Count judged tiles of a biome."""

@@ -103,7 +103,7 @@ class RoundWriter:
         import pyarrow.parquet as pq
 
         # Row groups stay small so that reading back, bodies included, never needs a whole round in memory.
-        self._writer = pq.ParquetWriter(temporary, round_schema(), compression="zstd", write_page_checksum=True)
+        self._writer = pq.ParquetWriter(temporary, round_schema(), **_how_to_write(round_schema()))
         self.finished = False
 
     def append(self, rows: Sequence[dict[str, Any]]) -> None:
@@ -198,6 +198,17 @@ def has_bodies(path: Path) -> bool:
         return "body" in pq.read_schema(path).names
 
 
+def _how_to_write(schema: pa.Schema) -> dict[str, Any]:
+    """Parquet options: pictures are compressed already, and every one is different."""
+    others = [name for name in schema.names if name != "body"]
+    return {
+        "compression": {name: "none" if name == "body" else "zstd" for name in schema.names},
+        "use_dictionary": others,
+        "write_statistics": others,
+        "write_page_checksum": True,
+    }
+
+
 def drop_bodies(path: Path) -> None:
     """Rewrite a merged round file without the source bytes; the outcomes stay."""
     import pyarrow.parquet as pq
@@ -207,7 +218,7 @@ def drop_bodies(path: Path) -> None:
         table = file.read(columns=[name for name in file.schema_arrow.names if name != "body"])
     with publishing(path, f"dropping merged source bytes from {path.name}") as temporary:
         slim = table.replace_schema_metadata({_KEY: header})
-        pq.write_table(slim, temporary, compression="zstd", write_page_checksum=True)
+        pq.write_table(slim, temporary, **_how_to_write(slim.schema))
 
 
 def utc(moment: datetime) -> str:

@@ -58,7 +58,9 @@ def open_database(path: Path, schema: str, version: int, *, create: bool) -> sql
             _check_identity(connection, path, version)
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
-            if create:  # readers go on reading while a writer writes; kept in the file, so this costs once
+            if create:
+                _upgrade(connection, schema, version)
+                # Readers go on reading while a writer writes; kept in the file, so this costs once.
                 connection.execute("PRAGMA journal_mode = WAL")
         except BaseException:
             connection.close()
@@ -90,6 +92,19 @@ def _check_identity(connection: sqlite3.Connection, path: Path, version: int) ->
         )
 
 
+def _upgrade(connection: sqlite3.Connection, schema: str, version: int) -> None:
+    """Add the tables that an older version of ours did not have."""
+    if connection.execute("PRAGMA user_version").fetchone()[0] < version:
+        with atomic(connection):
+            _apply(connection, schema, version)
+
+
+def _apply(connection: sqlite3.Connection, schema: str, version: int) -> None:
+    for statement in filter(str.strip, schema.split(";")):
+        connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {version}")
+
+
 def _create(path: Path, schema: str, version: int) -> None:
     """Publish an empty database, tables and all: no reader and no crash meets one without its tables."""
     make_folder(path.parent)
@@ -100,10 +115,8 @@ def _create(path: Path, schema: str, version: int) -> None:
         with contextlib.closing(_connect(temporary)) as connection:
             connection.execute("PRAGMA journal_mode = MEMORY")  # no file beside it that a crash could leave
             with atomic(connection):
-                for statement in filter(str.strip, schema.split(";")):
-                    connection.execute(statement)
+                _apply(connection, schema, version)
                 connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                connection.execute(f"PRAGMA user_version = {version}")
 
 
 @contextlib.contextmanager

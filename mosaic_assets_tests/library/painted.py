@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -74,7 +74,7 @@ class PaintedSource:
     record: SourceRecord = RECORD
     asked: list[Tile] = field(default_factory=list)
 
-    def fetch(self, tiles: Sequence[Tile]) -> Iterator[Fetched]:
+    def fetch(self, tiles: Sequence[Tile]) -> Generator[Fetched]:
         for tile in tiles:
             self.asked.append(tile)
             answer = self.paint(tile)

@@ -26,7 +26,7 @@ from mosaic_assets.errors import (
     MosaicError,
     StoreError,
 )
-from mosaic_assets.library import merge
+from mosaic_assets.library import merge, publish
 from mosaic_assets.library.centroids import (
     BUCKETS,
     ensure_centroids,
@@ -363,7 +363,7 @@ def test_what_the_system_refuses_is_told_with_the_remedy_and_loses_nothing(home,
 
     if seam == "pictures":
         harvest(home, "west")
-        monkeypatch.setattr(merge, "sync", refuse)
+        monkeypatch.setattr(publish.os, "write", lambda *_: refuse("tile.png"))
     else:
         monkeypatch.setattr(files, "sync", refuse)
     act = merge_rounds if seam == "pictures" else lambda home: harvest(home, "west")

@@ -12,16 +12,16 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from mosaic_assets.core.imaging import encode_png
 from mosaic_assets.core.tiles import tile_distance
-from mosaic_assets.library import merge
+from mosaic_assets.library import merge, publish
 from mosaic_assets.library.biomes import find_biome
+from mosaic_assets.library.choose import DISTANT_TILES
 from mosaic_assets.library.harvest import plan_round
-from mosaic_assets.library.merge import DISTANT_TILES, merge_rounds
+from mosaic_assets.library.merge import merge_rounds
 from mosaic_assets.store.library_db import LibraryDatabase, open_library
 from mosaic_assets.store.rounds import has_bodies, published_rounds, round_path
 from mosaic_assets_tests.library.painted import RECORD, ask, colourful, everything, harvest, texture
@@ -110,15 +110,17 @@ def test_a_merge_that_ends_at_a_step_of_the_database_is_made_up_for(home, expect
     agrees(home, expected)
 
 
-FILE_STEPS = ("_write_pictures", "_write_picture", "sync", "_remove_pictures", "_drop_merged_bodies", "drop_bodies")
+FILE_STEPS = ((merge, "write_pictures"), (publish, "write_picture"), (publish, "sync"), (merge, "remove_pictures"),
+              (merge, "_drop_merged_bodies"), (merge, "drop_bodies"))  # fmt: skip
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("call", [1, 2, 4])
-@pytest.mark.parametrize("step", FILE_STEPS)
+@pytest.mark.parametrize("step", FILE_STEPS, ids=lambda step: step[1])
 def test_a_merge_that_ends_at_a_step_of_the_files_is_made_up_for(home, expected, monkeypatch, step, call, when):
     """It ends before or after the step's first, second or fourth call; some steps come only once or twice."""
-    whole, numbers, killed = getattr(merge, step), itertools.count(1), False
+    module, name = step
+    whole, numbers, killed = getattr(module, name), itertools.count(1), False
 
     def ending(*arguments):
         number = next(numbers)  # of this call: pictures are written by several threads
@@ -129,7 +131,7 @@ def test_a_merge_that_ends_at_a_step_of_the_files_is_made_up_for(home, expected,
             raise Killed
         return result
 
-    monkeypatch.setattr(merge, step, ending)
+    monkeypatch.setattr(module, name, ending)
     try:
         merge_rounds(home)
     except Killed:
@@ -153,13 +155,13 @@ def test_an_announced_picture_that_has_its_row_stays(home):
 
 
 def test_a_picture_half_written_is_made_up_for(home, expected, monkeypatch):
-    whole = Path.write_bytes
+    whole = os.write
 
-    def half(path, content):
-        whole(path, content[: len(content) // 2])
+    def half(descriptor, content):
+        whole(descriptor, content[: len(content) // 2])
         raise Killed
 
-    monkeypatch.setattr(Path, "write_bytes", half)
+    monkeypatch.setattr(publish.os, "write", half)
     with pytest.raises(Killed):
         merge_rounds(home)
     monkeypatch.undo()

@@ -14,9 +14,10 @@ from mosaic_assets.core.imaging import encode_jpeg, encode_png
 from mosaic_assets.core.records import Outcome, Tile
 from mosaic_assets.core.tiles import tile_distance
 from mosaic_assets.library.biomes import find_biome
+from mosaic_assets.library.choose import DISTANT_TILES
 from mosaic_assets.library.harvest import harvest_round, plan_round
-from mosaic_assets.library.judge import FLAT_HASH
-from mosaic_assets.library.merge import DISTANT_TILES, merge_rounds
+from mosaic_assets.library.judge import FLAT_HASH, hash_of
+from mosaic_assets.library.merge import merge_rounds
 from mosaic_assets_tests.library.painted import (
     RECORD,
     WEST,
@@ -110,7 +111,7 @@ def test_tiles_of_a_full_bucket_are_discarded_early_and_their_bytes_with_them(ne
     rows = round_rows(report.path)
     assert {row["outcome"] for row in rows} == {"bucket_full"}
     assert {row["body"] for row in rows} == {None}
-    assert all(row["phash"] and row["sha256"] for row in rows)
+    assert all(row["sha256"] and row["phash"] is None for row in rows)
 
 
 def test_early_discards_count_as_hits(new_home):
@@ -126,24 +127,61 @@ def test_a_lower_cap_removes_nothing_and_lets_nothing_in(new_home):
     assert ask(new_home(), "SELECT count(*) FROM tiles") == [(10,)]
 
 
-def test_the_same_hash_in_a_bucket_is_kept_once(home):
+def test_the_same_hash_in_a_bucket_is_kept_once_under_either_rule(new_home):
     # Two encodings of one picture: other bytes, so no placeholder; the same pixels, so the same hash.
     picture = texture(5, BLUE)
     other = encode_png(picture) + b"\0"
-    assert one_round(home, answering(encode_png(picture), other))[:2] == ["kept", "duplicate"]
-    assert ask(home, "SELECT detail FROM discards") == [("the same hash stands in its bucket",)]
+    details = []
+    for rule in ("exact", "near"):
+        home = new_home(duplicates=rule, home=rule)
+        assert one_round(home, answering(encode_png(picture), other))[:2] == ["kept", "duplicate"]
+        details += ask(home, "SELECT detail FROM discards")
+    assert details == [("the same hash stands in its bucket",), ("its hash is within 8 bits of another tile's",)]
 
 
-def test_the_same_hash_in_a_later_round_is_a_duplicate_too(home):
+@pytest.mark.parametrize("rule", ["exact", "near"])
+def test_the_same_hash_in_a_later_round_is_a_duplicate_too(new_home, rule):
+    home = new_home(duplicates=rule)
     picture = texture(5, BLUE)
     one_round(home, answering(encode_png(picture)))
     assert one_round(home, answering(encode_png(picture) + b"\0"))[0] == "duplicate"
 
 
-def test_the_same_hash_in_two_buckets_is_kept_twice(home):
+def test_the_same_hash_in_two_buckets_is_kept_twice_under_reference_1s_rule_only(new_home):
     dark, light = texture(5, (80, 80, 80)), texture(5, (180, 180, 180))
-    assert one_round(home, answering(encode_png(dark), encode_png(light)))[:2] == ["kept", "kept"]
-    assert ask(home, "SELECT count(*) FROM tiles GROUP BY phash HAVING count(*) > 1") == [(2,)]
+    bodies = [encode_png(dark), encode_png(light)]
+    exact, near = new_home(duplicates="exact", home="exact"), new_home(duplicates="near", home="near")
+    assert one_round(exact, answering(*bodies))[:2] == ["kept", "kept"]
+    assert ask(exact, "SELECT count(*) FROM tiles GROUP BY phash HAVING count(*) > 1") == [(2,)]
+    assert one_round(near, answering(*bodies))[:2] == ["kept", "duplicate"]
+
+
+def test_recompressed_and_brighter_copies_are_near_duplicates_wherever_they_fall(new_home):
+    picture = texture(5, (90, 100, 110)).astype(float)
+    picture[:, :128] *= 1.3  # something for the hash to hold on to
+    original = encode_jpeg(picture.astype(np.uint8), 95)
+    copies = [encode_jpeg(picture.astype(np.uint8), 60), encode_jpeg((picture * 1.15).astype(np.uint8), 90)]
+    home = new_home()
+    one_round(home, answering(original))
+    assert one_round(home, answering(*copies))[:2] == ["duplicate", "duplicate"]
+    (path,) = home.harvest.glob("west/round-00002.parquet")
+    assert (
+        len({row["bucket_id"] for row in round_rows(path)[:2]}) == 2
+    )  # another brightness is another bucket, so a look into one bucket would not do
+
+
+def test_near_means_up_to_the_distance_that_the_settings_name(new_home):
+    rng = np.random.default_rng(7)
+    one = texture(5, BLUE).astype(int)
+    other = np.clip(one + np.kron(rng.integers(-6, 7, (32, 32, 1)), np.ones((8, 8, 1), int)), 0, 255)
+    bodies = [encode_png(picture.astype(np.uint8)) for picture in (one, other)]
+    apart = bin(int(hash_of(bodies[0]), 16) ^ int(hash_of(bodies[1]), 16)).count("1")
+    assert 2 <= apart <= 16
+    outcomes_at = {
+        bits: one_round(new_home(duplicate_distance=bits, home=str(bits)), answering(*bodies))[1]
+        for bits in (apart - 1, apart)
+    }
+    assert outcomes_at == {apart - 1: "kept", apart: "duplicate"}
 
 
 def test_of_the_flat_tiles_of_a_bucket_one_is_kept(home):

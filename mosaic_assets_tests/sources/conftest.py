@@ -52,7 +52,7 @@ def open_xyz(waits):
             given,
             requests_per_s=record.requests_per_s,
             max_connections=record.max_connections,
-            sleep=waits.append,
+            pause=lambda seconds: waits.append(seconds) or 0.0,
         )
         source = XyzSource(record, load_settings(), client=client, environ=environ or {})
         opened.append(source)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from types import TracebackType
@@ -69,7 +69,7 @@ class EmbeddedSource:
         self.record = record
         self._workers = workers
 
-    def fetch(self, tiles: Sequence[Tile]) -> Iterator[Fetched]:
+    def fetch(self, tiles: Sequence[Tile]) -> Generator[Fetched]:
         """Yield one answer for each tile, in order, drawing a few tiles ahead.
 
         Closing the iterator early drops what is not begun and waits for the tiles in work, some milliseconds.

@@ -1,0 +1,164 @@
+"""Which of a round's tiles enter the library: reference 1's rules, and hashes that are nearly alike."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from mosaic_assets.core.near import NearIndex
+from mosaic_assets.core.phash import from_hex
+from mosaic_assets.core.records import JUDGED, Outcome, Tile
+from mosaic_assets.core.tiles import tile_distance
+from mosaic_assets.library.centroids import BUCKETS
+from mosaic_assets.library.judge import FLAT_HASHES, tile_id
+from mosaic_assets.settings import Settings
+from mosaic_assets.store.library_db import LibraryDatabase, LibraryRow
+from mosaic_assets.store.rounds import RoundHeader
+
+DISTANT_TILES = 8
+"""Identical bytes at tiles at least this far apart (and not flat) are a placeholder, where the source has that rule."""
+
+REPEATED = "identical bytes at distant places"
+"""Why a tile is taken for a placeholder."""
+
+
+@dataclass(slots=True)
+class Decision:
+    """What a round adds to the library, and takes out of it."""
+
+    keep: list[dict[str, Any]] = field(default_factory=list)
+    """Rows of the round, each with the ``id`` of its tile."""
+    discards: list[tuple[int, str, str]] = field(default_factory=list)
+    """Position, outcome and detail of what the merge, not the harvest, discards."""
+    hits: Counter[int] = field(default_factory=Counter)
+    outcomes: Counter[str] = field(default_factory=Counter)
+    new_buckets: int = 0
+    evicted: list[LibraryRow] = field(default_factory=list)
+    """Tiles of the library that prove to be a placeholder."""
+    placeholders: set[str] = field(default_factory=set)
+
+
+class Duplicates:
+    """Tells whether a picture is known by its hash, while a round's tiles are gone through in order.
+
+    By the rule ``exact``, reference 1's, a hash that stands in the same bucket is a duplicate; by ``near`` so is one
+    within ``duplicate_distance`` bits anywhere in the library. Flat pictures all share one hash, whatever their place:
+    of those a bucket keeps one, under either rule.
+    """
+
+    def __init__(self, candidates: Sequence[dict[str, Any]], database: LibraryDatabase, settings: Settings) -> None:
+        self._bits = settings.duplicate_distance if settings.duplicates == "near" else None
+        exact = [row for row in candidates if self._bits is None or row["phash"] in FLAT_HASHES]
+        self._standing = database.phashes_in({row["bucket_id"] for row in exact})
+        self._own = NearIndex(np.empty(0, np.uint64))
+        self._known: dict[int, bool] = {}
+        if self._bits is not None:
+            rest = [row for row in candidates if row["phash"] not in FLAT_HASHES]
+            codes = from_hex([row["phash"] for row in rest])
+            near = NearIndex(_textured(database.hashes())).near(codes, self._bits)
+            self._known = dict(zip((row["position"] for row in rest), near.tolist(), strict=True))
+
+    def reason(self, row: dict[str, Any]) -> str:
+        """Say why a candidate is a duplicate, or ''."""
+        if self._bits is None or row["phash"] in FLAT_HASHES:
+            return "the same hash stands in its bucket" if row["phash"] in self._standing[row["bucket_id"]] else ""
+        if self._known[row["position"]] or self._own.near(_code(row), self._bits)[0]:
+            return f"its hash is within {self._bits} bits of another tile's"
+        return ""
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Note a tile that is kept."""
+        if self._bits is None or row["phash"] in FLAT_HASHES:
+            self._standing[row["bucket_id"]].add(row["phash"])
+        else:
+            self._own.add(_code(row))
+
+
+def _code(row: dict[str, Any]) -> np.ndarray[Any, np.dtype[np.uint64]]:
+    return from_hex([row["phash"]])
+
+
+def _textured(codes: np.ndarray[Any, np.dtype[np.uint64]]) -> np.ndarray[Any, np.dtype[np.uint64]]:
+    return codes[~np.isin(codes, from_hex(sorted(FLAT_HASHES)))]
+
+
+def decide(
+    rows: Sequence[dict[str, Any]], header: RoundHeader, database: LibraryDatabase, settings: Settings
+) -> Decision:
+    """Choose a round's tiles to keep, in the order of their positions; changes nothing.
+
+    Parameters
+    ----------
+    rows : all rows of the round, without bodies, ordered by position.
+    """
+    repeated, evicted = _placeholders(rows, header, database)
+    candidates = [row for row in rows if row["outcome"] == Outcome.CANDIDATE]
+    ids = {row["position"]: tile_id(header.imagery, header.release, tile_of(row)) for row in candidates}
+    known = database.known_ids(list(ids.values()))
+    counts = database.bucket_counts(BUCKETS)
+    buckets_before = int((counts > 0).sum())
+    for tile in evicted:
+        counts[tile.bucket_id] -= 1
+    duplicates = Duplicates(candidates, database, settings)
+    decision = Decision(evicted=evicted, placeholders=repeated)
+    for row in rows:
+        bucket, outcome, detail = row["bucket_id"], Outcome(row["outcome"]), ""
+        if row["sha256"] and row["sha256"] in repeated:
+            outcome, detail = Outcome.PLACEHOLDER, REPEATED
+        elif outcome is Outcome.CANDIDATE:
+            if ids[row["position"]] in known:
+                outcome, detail = Outcome.DUPLICATE, "the same tile is in the library"
+            elif counts[bucket] >= settings.bucket_cap:
+                outcome = Outcome.BUCKET_FULL
+            elif reason := duplicates.reason(row):
+                flat = row["phash"] in FLAT_HASHES
+                outcome, detail = (Outcome.FLAT, "") if flat else (Outcome.DUPLICATE, reason)
+            else:
+                outcome = Outcome.KEPT
+                counts[bucket] += 1
+                duplicates.add(row)
+                decision.keep.append({**row, "id": ids[row["position"]]})
+        if row["outcome"] != outcome and outcome is not Outcome.KEPT:
+            decision.discards.append((row["position"], str(outcome), detail))
+        if outcome in JUDGED:
+            decision.hits[bucket] += 1
+        decision.outcomes[str(outcome)] += 1
+    decision.new_buckets = int((counts > 0).sum()) - buckets_before
+    return decision
+
+
+def _placeholders(
+    rows: Sequence[dict[str, Any]], header: RoundHeader, database: LibraryDatabase
+) -> tuple[set[str], list[LibraryRow]]:
+    """Hashes of source bytes that occur at distant places, and library tiles that prove to be such."""
+    if not header.repeats_are_placeholders:
+        return set(), []
+    # Two flat tiles may well be the same bytes; two different places of the Earth with texture are not. Bytes that
+    # repeat have their hash in one row at least, though those of full buckets lack it.
+    flat = {row["sha256"] for row in rows if row["phash"] in FLAT_HASHES}
+    places: dict[str, list[Tile]] = {}
+    for row in rows:
+        if row["sha256"] and row["sha256"] not in flat:
+            places.setdefault(row["sha256"], []).append(tile_of(row))
+    standing = [row for row in database.rows_with_sha256(sorted(places)) if row.phash not in FLAT_HASHES]
+    repeated = database.placeholders() & places.keys()
+    for sha, tiles in places.items():
+        known = [Tile(row.x, row.y, row.z) for row in standing if row.sha256 == sha]
+        if _distant([*known, *tiles]):
+            repeated.add(sha)
+    return repeated, [row for row in standing if row.sha256 in repeated]
+
+
+def _distant(tiles: list[Tile]) -> bool:
+    pairs = itertools.combinations(tiles, 2)
+    return any(one.z == other.z and tile_distance(one, other) >= DISTANT_TILES for one, other in pairs)
+
+
+def tile_of(row: dict[str, Any]) -> Tile:
+    """Return where a round's row lies."""
+    return Tile(row["x"], row["y"], row["z"])

@@ -1,0 +1,107 @@
+"""Writing the kept tiles' pictures: decoded from a round's source bytes, encoded, made durable, moved into their buckets."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Callable, Generator, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from mosaic_assets.core.imaging import decode_tile
+from mosaic_assets.core.storage import TileFormat, store_as
+from mosaic_assets.core.tiles import TILE_SIZE
+from mosaic_assets.errors import StoreError
+from mosaic_assets.settings import Settings
+from mosaic_assets.sources.limits import map_in_order
+from mosaic_assets.store.files import explaining_refusals, make_folder, sync
+from mosaic_assets.store.library_db import LibraryRow
+from mosaic_assets.store.rounds import read_rows
+
+WRITERS_PER_WORKER = 4
+"""Threads that write pictures, in units of the workers: most of them wait for the disk, which takes their calls together."""
+
+Job = tuple[LibraryRow, bytes | None]
+
+
+def write_pictures(settings: Settings, path: Path, wanted: Mapping[int, LibraryRow]) -> int:
+    """Write the pictures of a round's kept tiles; return the bytes written.
+
+    Parameters
+    ----------
+    path : the round file, with the source bytes.
+    wanted : rows of the kept tiles by their position in the round.
+
+    Raises
+    ------
+    StoreError
+        Source bytes are gone or damaged.
+    HomeNotWritableError
+        The disk refused.
+    """
+    if not wanted:
+        return 0
+    folders = {(settings.home / row.filepath).parent for row in wanted.values()}
+    for folder in folders:
+        make_folder(folder)
+    threads = WRITERS_PER_WORKER * settings.workers
+    with ThreadPoolExecutor(threads, thread_name_prefix="publish") as pool:
+        written = sum(map_in_order(_writer(settings), _jobs(path, wanted), pool, 2 * threads))
+        with explaining_refusals("making pictures durable", settings.library):
+            list(pool.map(sync, [*sorted(folders), settings.library]))
+    return written
+
+
+def remove_pictures(settings: Settings, filepaths: Iterable[str]) -> None:
+    """Remove pictures that are no tiles of the library; those that are gone already are no matter."""
+    for filepath in filepaths:
+        with explaining_refusals("removing a picture that is no tile of the library", settings.home / filepath):
+            (settings.home / filepath).unlink(missing_ok=True)
+
+
+def _jobs(path: Path, wanted: Mapping[int, LibraryRow]) -> Generator[Job]:
+    for batch in read_rows(path, bodies=True):
+        for row in batch:
+            if row["position"] in wanted:
+                yield wanted[row["position"]], row.get("body")
+
+
+def _writer(settings: Settings) -> Callable[[Job], int]:
+    """Return a function that writes one picture, with memory to work in for each thread."""
+    own = threading.local()
+
+    def write(job: Job) -> int:
+        if not hasattr(own, "canvas"):
+            own.canvas = np.empty((TILE_SIZE, TILE_SIZE, 3), np.uint8)
+            own.scratch = np.empty((TILE_SIZE, 3 * TILE_SIZE + 1), np.uint8)
+        row, body = job
+        intact = body is not None and hashlib.sha256(body).hexdigest() == row.sha256
+        image = decode_tile(body, own.canvas)[0] if body and intact else None
+        if image is None or body is None:
+            raise StoreError(
+                f"the source bytes of tile {row.z}/{row.x}/{row.y} (round {row.round} of {row.biome}) are gone or damaged; "
+                f"move that round file away so that the round is harvested anew"
+            )
+        return write_picture(settings, row, store_as(image, body, TileFormat(settings.tile_format), own.scratch))
+
+    return write
+
+
+def write_picture(settings: Settings, row: LibraryRow, content: bytes) -> int:
+    """Put a picture in its place, durably, so that it is there whole or not at all; return its size, bytes."""
+    final = settings.home / row.filepath
+    scratch = settings.library / "temp" / final.name
+    with explaining_refusals(f"writing tile {row.id}", final):
+        descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+        try:
+            view = memoryview(content)
+            while view:
+                view = view[os.write(descriptor, view) :]
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        scratch.replace(final)
+    return len(content)

@@ -1,0 +1,227 @@
+"""Many HTTP requests at a time from one thread, by libcurl.
+
+A thread for each connection would spend most of a fast network's time handing the interpreter's lock around: 0.6 ms of
+CPU a tile where this takes 0.03 ms (``benchmarks/harvest.py`` prints today's figure). What an answer means, and whether
+to ask again, is decided by the caller; here is only how bytes come and how long is waited for them.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import pycurl
+
+from mosaic_assets.settings import Network
+
+PATIENCE = 4
+"""Time limit of a whole answer in units of ``Network.timeout_s``, which itself limits each part of it."""
+
+_LOST = "connection lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What came back for one request: a status with its header and body, or why nothing usable did."""
+
+    status: int = 0
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Names in lower case."""
+    body: bytes | None = b""
+    """None: larger than allowed."""
+    failure: str = ""
+    """Why there is no whole answer; it contains no URL, because URLs carry access keys."""
+    unreachable: bool = False
+    """Not even a connection could be made."""
+    final: bool = False
+    """The failure would happen again."""
+
+
+class Transfers:
+    """Requests under way on one set of connections; for one thread.
+
+    Parameters
+    ----------
+    network : timeouts and the largest body.
+    headers : sent with every request, as ``"Name: value"``.
+    connections : requests under way at a time.
+    """
+
+    def __init__(self, network: Network, headers: list[str], connections: int) -> None:
+        self._network = network
+        self._multi = pycurl.CurlMulti()
+        self._free = [_new_handle(network, headers) for _ in range(connections)]
+        self._under_way: dict[pycurl.Curl, _Transfer] = {}
+        self._looked_at = time.monotonic()
+
+    @property
+    def free(self) -> int:
+        """Requests that can be started now."""
+        return len(self._free)
+
+    @property
+    def busy(self) -> bool:
+        """Whether any request is under way."""
+        return bool(self._under_way)
+
+    def start(self, key: int, url: str) -> None:
+        """Send a request, to be known by ``key``; needs a `free` place."""
+        handle = self._free.pop()
+        transfer = _Transfer(key)
+        handle.setopt(pycurl.URL, url)
+        handle.setopt(pycurl.PROXY, _proxy(url))
+        handle.setopt(pycurl.WRITEDATA, transfer.body)
+        handle.setopt(pycurl.HEADERFUNCTION, transfer.header.append)
+        self._under_way[handle] = transfer
+        self._multi.add_handle(handle)
+
+    def wait(self, seconds: float) -> list[tuple[int, Received]]:
+        """Move bytes for up to ``seconds``; return what ended meanwhile, by key."""
+        ended = self._ended()
+        if not ended:
+            self._multi.select(seconds)
+            ended = self._ended()
+        return ended + self._late()
+
+    def _ended(self) -> list[tuple[int, Received]]:
+        while self._multi.perform()[0] == pycurl.E_CALL_MULTI_PERFORM:
+            continue
+        ended: list[tuple[int, Received]] = []
+        queued = 1
+        while queued:
+            queued, good, bad = self._multi.info_read()
+            ended += [self._end(handle, 0) for handle in good]
+            ended += [self._end(handle, code) for handle, code, _ in bad]
+        return ended
+
+    def close(self) -> None:
+        """Break what is under way, and close all connections."""
+        for handle in [*self._under_way]:
+            self._multi.remove_handle(handle)
+            handle.close()
+        self._under_way.clear()
+        for handle in self._free:
+            handle.close()
+        self._multi.close()
+
+    def _end(self, handle: pycurl.Curl, code: int) -> tuple[int, Received]:
+        transfer = self._under_way[handle]
+        received = _failed(handle, code, transfer) if code else _answered(handle, transfer)
+        return self._release(handle, received)
+
+    def _release(self, handle: pycurl.Curl, received: Received) -> tuple[int, Received]:
+        transfer = self._under_way.pop(handle)
+        self._multi.remove_handle(handle)
+        handle.setopt(pycurl.WRITEDATA, io.BytesIO())  # the handle would keep the body for as long as it lives
+        self._free.append(handle)
+        return transfer.key, received
+
+    def _late(self) -> list[tuple[int, Received]]:
+        """End transfers that stand still, or drip for too long: libcurl's own limits are in whole seconds."""
+        now, limit = time.monotonic(), self._network.timeout_s
+        if now - self._looked_at < limit / 20:
+            return []
+        self._looked_at = now
+        late = []
+        for handle, transfer in [*self._under_way.items()]:
+            size = handle.getinfo(pycurl.HEADER_SIZE) + handle.getinfo(pycurl.SIZE_DOWNLOAD_T)
+            if size != transfer.size:
+                transfer.size, transfer.moved_at = size, now
+            if now - transfer.moved_at > limit:
+                late.append(self._release(handle, Received(failure="no answer in time")))
+            elif now - transfer.began > PATIENCE * limit:
+                late.append(
+                    self._release(handle, Received(failure=f"the answer took longer than {PATIENCE * limit:g} s"))
+                )
+        return late
+
+
+class _Transfer:
+    """One request under way: what came so far, and when."""
+
+    def __init__(self, key: int) -> None:
+        self.key = key
+        self.header: list[bytes] = []
+        self.body = io.BytesIO()
+        self.began = self.moved_at = time.monotonic()
+        self.size = 0
+
+
+def _new_handle(network: Network, headers: list[str]) -> pycurl.Curl:
+    handle = pycurl.Curl()
+    handle.setopt(pycurl.NOSIGNAL, 1)
+    handle.setopt(pycurl.HTTPHEADER, [*headers, "Accept-Encoding: identity"])
+    handle.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, round(network.timeout_s * 1000)))
+    handle.setopt(pycurl.MAXFILESIZE_LARGE, network.max_body_bytes)
+    handle.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
+    handle.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
+    for option, path in _certificates().items():
+        handle.setopt(option, path)
+    return handle
+
+
+def _certificates() -> dict[int, str]:
+    """Where the system keeps the authorities it trusts: ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are heeded."""
+    paths = ssl.get_default_verify_paths()
+    found = {pycurl.CAINFO: paths.cafile, pycurl.CAPATH: paths.capath}
+    chosen = {option: path for option, path in found.items() if path}
+    if chosen:
+        return chosen
+    import certifi
+
+    return {pycurl.CAINFO: certifi.where()}
+
+
+def _proxy(url: str) -> str:
+    """Return the URL of the proxy to use, or '' for none; loopback is never asked for through one."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if host in ("localhost", "127.0.0.1", "::1") or proxy_bypass(host):
+        return ""
+    return getproxies().get(parts.scheme, "")
+
+
+def _answered(handle: pycurl.Curl, transfer: _Transfer) -> Received:
+    return Received(handle.getinfo(pycurl.RESPONSE_CODE), _headers(transfer.header), transfer.body.getvalue())
+
+
+def _headers(lines: list[bytes]) -> dict[str, str]:
+    """Names in lower case to values, of the last header that came: a 100 Continue may have come before it."""
+    found: dict[str, str] = {}
+    for line in lines:
+        if line.startswith(b"HTTP/"):
+            found.clear()
+        name, colon, value = line.decode("latin-1").partition(":")
+        if colon:
+            found[name.strip().lower()] = value.strip()
+    return found
+
+
+_REASONS: dict[int, dict[str, Any]] = {
+    pycurl.E_COULDNT_RESOLVE_HOST: {"failure": "host name not found", "unreachable": True},
+    pycurl.E_COULDNT_RESOLVE_PROXY: {"failure": "the proxy refused or failed", "unreachable": True},
+    pycurl.E_OPERATION_TIMEDOUT: {"failure": "no connection in time", "unreachable": True},
+    pycurl.E_PEER_FAILED_VERIFICATION: {"failure": "its certificate is not valid", "final": True},
+    pycurl.E_SSL_CONNECT_ERROR: {"failure": "the encrypted connection failed"},
+    pycurl.E_PARTIAL_FILE: {"failure": "a truncated answer"},
+    pycurl.E_URL_MALFORMAT: {"failure": "not an address", "final": True},
+}
+
+
+def _failed(handle: pycurl.Curl, code: int, transfer: _Transfer) -> Received:
+    """Translate libcurl's error; the texts are our own, because its texts may contain the URL."""
+    if code == pycurl.E_FILESIZE_EXCEEDED:
+        return Received(handle.getinfo(pycurl.RESPONSE_CODE), _headers(transfer.header), None)
+    if code == pycurl.E_COULDNT_CONNECT:
+        refused = handle.getinfo(pycurl.OS_ERRNO) == errno.ECONNREFUSED
+        return Received(failure="connection refused" if refused else "no connection", unreachable=True)
+    if code in _REASONS:
+        return Received(**_REASONS[code])
+    return Received(failure="a truncated answer" if transfer.header else _LOST)
