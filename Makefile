@@ -1,5 +1,5 @@
 # `make run` and `make test` set up everything themselves: Python >= 3.11 and make are all they need.
-.PHONY: run ui test lint check bench lock clean format
+.PHONY: run ui test torture lint check bench lock clean format
 .DEFAULT_GOAL := run
 
 PYTHON ?= python3
@@ -24,6 +24,9 @@ ui: $(READY)  ## the Dagster UI and daemon, sensors on
 
 test: $(READY)  ## all tests
 	$(BIN)/python -m pytest
+
+torture: $(READY)  ## libraries grown under a hundred and more SIGKILLs, with a tally
+	$(BIN)/python -m mosaic_assets_tests.torture
 
 lint: $(READY)  ## format, lint, types, import contracts, code location
 	$(BIN)/ruff format --check .

@@ -25,9 +25,11 @@ class Answerer(asyncio.Protocol):
         self._pending = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Remember where to write."""
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
+        """Answer every whole request."""
         self._pending += data
         while (end := self._pending.find(b"\r\n\r\n")) >= 0:
             head, self._pending = self._pending[:end], self._pending[end + 4 :]
@@ -43,11 +45,12 @@ class Answerer(asyncio.Protocol):
             self._transport.write(answer)  # type: ignore[attr-defined]
 
 
-async def serve(delay: float) -> None:
+async def serve(delay: float, skip: int) -> None:
     """Answer until the process is stopped."""
-    head = b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nETag: \"%d\"\r\nContent-Length: %d\r\n\r\n"
+    head = b'HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nETag: "%d"\r\nContent-Length: %d\r\n\r\n'
     answers = [head % (number, len(tile)) + tile for number, tile in enumerate(real_tiles())]
     given: dict[bytes, bytes] = {}
+    answers = answers[skip:] + answers[:skip]
     server = await asyncio.get_running_loop().create_server(
         lambda: Answerer(answers, given, delay), "127.0.0.1", 0, backlog=256
     )
@@ -56,9 +59,9 @@ async def serve(delay: float) -> None:
 
 
 @contextlib.contextmanager
-def running_tile_server(delay: float = 0.0) -> Iterator[tuple[subprocess.Popen[str], int, int]]:
+def running_tile_server(delay: float = 0.0, skip: int = 0) -> Iterator[tuple[subprocess.Popen[str], int, int]]:
     """Run the server; yield its process, its port, and how many different tiles it has."""
-    command = [sys.executable, "-m", "benchmarks.support.tile_server", "--delay", str(delay)]
+    command = [sys.executable, "-m", "benchmarks.support.tile_server", "--delay", str(delay), "--skip", str(skip)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as process:
         assert process.stdout
         port, tiles = map(int, process.stdout.readline().split())
@@ -72,13 +75,14 @@ def main() -> None:
     """Parse the command line and serve."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--delay", type=float, default=0.0, help="seconds before each answer")
-    delay = parser.parse_args().delay
+    parser.add_argument("--skip", type=int, default=0, help="tiles to begin behind")
+    given = parser.parse_args()
     with contextlib.suppress(ImportError):
         import uvloop
 
-        uvloop.run(serve(delay))
+        uvloop.run(serve(given.delay, given.skip))
         return
-    asyncio.run(serve(delay))
+    asyncio.run(serve(given.delay, given.skip))
 
 
 if __name__ == "__main__":

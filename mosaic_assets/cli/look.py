@@ -15,6 +15,12 @@ from mosaic_assets.settings import Settings
 
 EXIT_FAILED = 1
 
+COVERAGE_COLUMNS = (
+    "biome", "rounds", "asked", "kept", "buckets", "filled", "reachable", "discovery rate", "new per 1,000", "status",
+    "why",
+)  # fmt: skip
+"""Columns of the biomes' table that tell of coverage; the outcomes stand in a line below and in the JSON."""
+
 
 @click.command()
 @options.home
@@ -22,6 +28,10 @@ EXIT_FAILED = 1
 @options.as_json
 def coverage(as_json: bool, **given: Any) -> None:
     r"""Show what the library covers, what is within reach, and where every biome stands.
+
+    Buckets are those seen, filled those that hold the floor, reachable an estimate of what there is (Chao1, a lower
+    bound), discovery rate the probability that the next tile finds a new bucket (Good-Turing), new per 1,000 how many
+    new ones that many more tiles would find (Good-Toulmin). --json has the outcomes of each biome too.
 
     \b
     Examples:  mosaic coverage
@@ -36,12 +46,13 @@ def coverage(as_json: bool, **given: Any) -> None:
     if as_json:
         print_json(content)
         return
-    print_table(content["biomes"])
-    overall = content["overall"]
+    print_table([{name: row[name] for name in COVERAGE_COLUMNS} for row in content["biomes"]])
     out.print(f"\n{content['summary']}")
+    out.print(f"overall: {content['statistics']}, were they of the same mixture")
+    outcomes = ", ".join(f"{count:,} {name}" for name, count in content["outcomes"].items())
     out.print(
-        f"{content['tiles']:,} tiles in {content['buckets_with_tiles']:,} buckets, of {content['asked']:,} asked for; "
-        f"1,000 more of the same mixture would find about {overall['new_per_1000']:.1f} new buckets"
+        f"{content['tiles']:,} tiles in {content['buckets_with_tiles']:,} buckets, of {content['asked']:,} asked for"
+        + (f": {outcomes}" if outcomes else "")
     )
 
 
@@ -64,31 +75,6 @@ def check(home: Path | None, newest: bool, as_json: bool) -> None:
         found = run_check(item, settings, scope)
         word = "passed" if found.passed else "FAILED" if item.blocking else "warning"
         rows.append({"check": item.name, "asset": item.asset, "result": word, "found": found.summary})
-    _show_results(rows, as_json)
-
-
-@click.group()
-def library() -> None:
-    """Look after the colour library."""
-
-
-@library.command()
-@options.home
-@options.as_json
-def verify(home: Path | None, as_json: bool) -> None:
-    r"""Verify the library on disk: rows, files, pictures, colours, hashes, provenance.
-
-    \b
-    Example:  mosaic library verify
-    """
-    from mosaic_assets.library.checks import CHECKS, Scope, run_check
-
-    settings = options.settings_from(home=home)
-    rows = []
-    for item in CHECKS:
-        if item.asset in ("lab_centroids", "bucketed_library"):
-            found = run_check(item, settings, Scope.ALL)
-            rows.append({"check": item.name, "result": "passed" if found.passed else "FAILED", "found": found.summary})
     _show_results(rows, as_json)
 
 
@@ -196,4 +182,4 @@ def _setting_rows(settings: Any, prefix: str = "") -> Any:
             }
 
 
-COMMANDS = [coverage, check, library, show_settings, sources, biomes]
+COMMANDS = [coverage, check, show_settings, sources, biomes]

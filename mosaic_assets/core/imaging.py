@@ -28,18 +28,23 @@ Decoded = tuple[NDArray[np.uint8] | None, Outcome | None, str]
 PNG_LEVEL = 1
 """Effort of the PNG compressor, 0..3; see `encode_png`."""
 
+MAX_SCANS = 500
+"""Scans of a progressive JPEG that are decoded. Encoders write about ten; each visits all blocks and may be 12 bytes
+short, so a file of nothing but scans would take seconds."""
+
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _JPEG_MAGIC = b"\xff\xd8\xff"
 _NOT_SOF = frozenset((0xC4, 0xC8, 0xCC))  # between the frame markers: Huffman tables, a reserved one, arithmetic tables
 
 
 class _Header(NamedTuple):
-    """What the first bytes say: format, size in pixels, and a JPEG's number of colour components."""
+    """What the first bytes say: format, size in pixels, and of a JPEG the colour components and whether it has many scans."""
 
     format: str
     width: int
     height: int
     components: int = 0
+    progressive: bool = False
 
 
 def decode_tile(body: bytes, out: NDArray[np.uint8] | None = None) -> Decoded:
@@ -78,6 +83,8 @@ def decode_tile(body: bytes, out: NDArray[np.uint8] | None = None) -> Decoded:
         return None, Outcome.NOT_AN_IMAGE, _describe(body)
     if (header.width, header.height) != (TILE_SIZE, TILE_SIZE):
         return _wrong_size(header.width, header.height)
+    if header.progressive and body.count(b"\xff\xda") > MAX_SCANS:
+        return None, Outcome.NOT_AN_IMAGE, f"a JPEG of more than {MAX_SCANS} scans"
     if header.format == "JPEG" and header.components != 4:
         return _decode_jpeg(body, out)
     return _decode_with_pillow(body, header.format, out)
@@ -201,7 +208,7 @@ def _read_jpeg_header(body: bytes) -> _Header:
         marker = body[at]
         if 0xC0 <= marker <= 0xCF and marker not in _NOT_SOF:
             height, width, components = struct.unpack_from(">HHB", body, at + 4)
-            return _Header("JPEG", width, height, components)
+            return _Header("JPEG", width, height, components, progressive=marker & 3 == 2)
         standalone = marker == 0x01 or 0xD0 <= marker <= 0xD8
         at += 1 if standalone else 1 + struct.unpack_from(">H", body, at + 1)[0]
 

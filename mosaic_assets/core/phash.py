@@ -6,12 +6,14 @@ round the median: the pixels must be Pillow's, and the cosine transform scipy's,
 
 from __future__ import annotations
 
+import functools
 from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mosaic_assets.core.imaging import check_tiles
+from mosaic_assets.core.tiles import TILE_SIZE
 
 FLAT_PHASH = 0x8000000000000000
 """Hash of every picture of one colour but black, whose hash is 0."""
@@ -19,6 +21,12 @@ FLAT_PHASH = 0x8000000000000000
 _SIDE = 32  # pixels a side that the transform sees
 _KEPT = 8  # lowest frequencies kept, each way
 _DIGITS = 16
+_SCALE = TILE_SIZE // _SIDE
+_LOBES = 3
+_REACH = _SCALE * _LOBES  # pixels beyond the ones under it that a small pixel looks at, at most
+_BITS = 22  # of the weights' fractions
+_COLUMNS = 8  # small columns a product; measured
+_AT_ONCE = 4  # tiles that stay in the processor's cache from one step to the next; measured
 
 
 def phash(images: NDArray[np.uint8]) -> NDArray[np.uint64]:
@@ -122,7 +130,43 @@ def _shrink(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     from PIL import Image
 
     small = np.empty((len(images), _SIDE, _SIDE), np.uint8)
-    for index, image in enumerate(images):
-        grey = Image.fromarray(image).convert("L")
-        small[index] = np.asarray(grey.resize((_SIDE, _SIDE), Image.Resampling.LANCZOS))
+    for start in range(0, len(images), _AT_ONCE):
+        some = images[start : start + _AT_ONCE]
+        grey = np.stack([np.asarray(Image.fromarray(image).convert("L"), np.float64) for image in some])
+        small[start : start + _AT_ONCE] = _resize(grey)
     return small
+
+
+def _resize(grey: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Resize (n, 256, 256) to (n, 32, 32) with whole numbers, 0..255, as Pillow's Lanczos filter does.
+
+    Pillow weighs pixels by whole numbers, first along the rows, and rounds in between: products and sums stay far
+    below 2**53, so a matrix product of floats is exact in whatever order it adds. Three times as fast as calling it.
+    """
+    weights = _weights()
+    rows = grey.reshape(-1, TILE_SIZE)
+    narrow = np.empty((len(rows), _SIDE))
+    for first in range(0, _SIDE, _COLUMNS):  # the weights are a band: what lies beyond it is left out
+        columns = slice(first, first + _COLUMNS)
+        reach = slice(max(0, _SCALE * first - _REACH), _SCALE * (first + _COLUMNS) + _REACH)
+        np.matmul(rows[:, reach], weights[reach, columns], out=narrow[:, columns])
+    return _rounded(np.matmul(weights.T, _rounded(narrow).reshape(-1, TILE_SIZE, _SIDE)))
+
+
+def _rounded(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Take the weights' scale off, in place, with halves rounded up, and clip to a byte."""
+    sums += 1 << (_BITS - 1)
+    sums *= 2.0**-_BITS
+    np.floor(sums, out=sums)
+    np.clip(sums, 0, 255, out=sums)
+    return sums
+
+
+@functools.cache
+def _weights() -> NDArray[np.float64]:
+    """Whole-numbered weights (256, 32) of Lanczos resampling with three lobes, scaled by 2**22 as Pillow scales them."""
+    centres = (np.arange(_SIDE) + 0.5) * _SCALE
+    distance = (np.arange(TILE_SIZE)[:, None] + 0.5 - centres) / _SCALE
+    raw = np.where(np.abs(distance) < _LOBES, np.sinc(distance) * np.sinc(distance / _LOBES), 0.0)
+    scaled = raw / raw.sum(axis=0) * (1 << _BITS)
+    return np.trunc(scaled + np.copysign(0.5, scaled))

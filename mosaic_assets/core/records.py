@@ -39,7 +39,7 @@ class Outcome(StrEnum):
     BUCKET_FULL = "bucket_full"
     """Its bucket holds as many tiles as the cap allows."""
     DUPLICATE = "duplicate"
-    """Its perceptual hash stands in the bucket already."""
+    """Its perceptual hash is near, or equal, to that of a tile in the library (setting ``duplicates``)."""
     FLAT = "flat"
     """A featureless tile (open sea, bare ice); all of them share one hash and the bucket has one."""
     MISSING = "missing"
@@ -54,6 +54,8 @@ class Outcome(StrEnum):
     """The source refuses for good (401, 403, 410, too large); asking again would not help."""
     FETCH_FAILED = "fetch_failed"
     """Passing failures (timeouts, 429, 5xx) outlasted the retries."""
+    QUARANTINED = "quarantined"
+    """Was in the library until a repair found that it could not be mended."""
 
 
 JUDGED = frozenset({Outcome.CANDIDATE, Outcome.KEPT, Outcome.BUCKET_FULL, Outcome.DUPLICATE, Outcome.FLAT})

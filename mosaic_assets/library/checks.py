@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from mosaic_assets.core.phash import to_hex
 from mosaic_assets.core.records import Outcome
 from mosaic_assets.errors import MosaicError
 from mosaic_assets.library.biomes import Biome, load_biomes
@@ -173,10 +174,10 @@ def packed_hashes_agree(settings: Settings, scope: Scope) -> CheckResult:
     """The packed hashes, by which near-duplicates are found, are those of the tiles' rows."""
     del scope
     with open_library(settings.library) as database, database.reading():
-        rows = Counter(int(row[0], 16) for row in database.query("SELECT phash FROM tiles"))
-        packed = Counter(database.hashes().tolist())
-    problems = [f"{code:016x} is packed {packed[code]} times, {rows[code]} tiles have it" for code in packed - rows]
-    problems += [f"{code:016x} of a tile is not packed" for code in rows - packed]
+        rows = Counter(str(row[0]) for row in database.query("SELECT phash FROM tiles"))
+        packed = Counter(to_hex(database.hashes()))
+    problems = [f"{code} is packed {packed[code]} times, {rows[code]} tiles have it" for code in packed - rows]
+    problems += [f"{code} of a tile is not packed" for code in rows - packed]
     return _result(problems, f"{rows.total():,} hashes")
 
 

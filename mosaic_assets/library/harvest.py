@@ -216,6 +216,8 @@ def judge_in_order(
     At most ``workers + 1`` batches are judged or waiting at a time, whatever the number of answers: that many times
     `BATCH` bodies, and ``workers`` canvases of 12 MiB, are what this keeps in memory.
     """
+    from threadpoolctl import threadpool_limits
+
     tree = centroids.tree()
     own = threading.local()
 
@@ -224,7 +226,8 @@ def judge_in_order(
             own.canvas = new_canvas(BATCH)
         return judge(batch, tree, full, own.canvas)
 
-    with ThreadPoolExecutor(workers, thread_name_prefix="judge") as pool:
+    # Matrix products on threads of their own would get in the way of the workers.
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(workers, thread_name_prefix="judge") as pool:
         yield from map_in_order(work, _batches(answers), pool, workers + 1)
 
 

@@ -31,6 +31,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mosaic_assets.errors import DatabaseError
 from mosaic_assets.store.sqlite import atomic, explaining_sqlite, has_database, open_database, snapshot
 
 SCHEMA_VERSION = 2
@@ -303,11 +304,20 @@ class LibraryDatabase:
         """Fill up the last block, then add further ones."""
         last = self.query("SELECT block, codes FROM hashes ORDER BY block DESC LIMIT 1") or [(0, b"")]
         block, packed = int(last[0][0]), bytes(last[0][1])
-        packed += b"".join(int(code, 16).to_bytes(8, "little") for code in hashes)
+        packed += b"".join(self._packed(code) for code in hashes)
         size = 8 * HASHES_PER_BLOCK
         for start in range(0, len(packed), size):
             values = (block + start // size, packed[start : start + size])
             self._connection.execute("INSERT OR REPLACE INTO hashes VALUES (?, ?)", values)
+
+    def _packed(self, code: str) -> bytes:
+        try:
+            return int(code, 16).to_bytes(8, "little")
+        except (ValueError, OverflowError) as error:
+            raise DatabaseError(
+                f"packing the hashes of {self.path} failed: a tile has the hash {code!r}, expected 16 hexadecimal digits; "
+                f"run `mosaic library verify --repair`"
+            ) from error
 
     def add_hits(self, biome: str, hits: dict[int, int]) -> None:
         """Count judged tiles of a biome."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from mosaic_assets.core.phash import FLAT_PHASH, from_hex, hamming, phash, to_hex
+from mosaic_assets.core.phash import FLAT_PHASH, _shrink, from_hex, hamming, phash, to_hex
 from mosaic_assets_tests.conftest import needs_shared_data
 from mosaic_assets_tests.core.real_tiles import real_tiles
 
@@ -129,3 +129,20 @@ def test_a_number_of_more_than_64_bits_is_refused(code: int) -> None:
 
 def test_no_tiles_have_no_hashes() -> None:
     assert to_hex(phash(np.empty((0, 256, 256, 3), np.uint8))) == []
+
+
+@given(seed=st.integers(0, 2**32 - 1), kind=st.sampled_from(["noise", "black and white", "steps", "smooth"]))
+@settings(max_examples=60, deadline=None)
+def test_the_resize_is_pillows_on_any_picture(seed: int, kind: str) -> None:
+    random = np.random.default_rng(seed)
+    if kind == "noise":
+        image = random.integers(0, 256, (256, 256, 3))
+    elif kind == "black and white":  # the sharpest edges: where the filter overshoots and is clipped
+        image = np.repeat(random.integers(0, 2, (256, 256, 1)) * 255, 3, axis=2)
+    elif kind == "steps":
+        image = np.kron(random.integers(0, 256, (16, 16, 3)), np.ones((16, 16, 1), int))
+    else:
+        image = random.integers(0, 128, 3) + np.add.outer(np.arange(256), np.arange(256))[..., None] // 4
+    tile = image.astype(np.uint8)
+    expected = Image.fromarray(tile).convert("L").resize((32, 32), Image.Resampling.LANCZOS)
+    np.testing.assert_array_equal(_shrink(tile[None])[0], np.asarray(expected))
