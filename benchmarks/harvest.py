@@ -63,7 +63,13 @@ def settings_for(home: Path, port: int, cap: int, tiles: int = TILES) -> Setting
         "repeats_are_placeholders": True,
     }
     return load_settings(
-        home=home, source="loopback", sources={"loopback": source}, zoom=15, round_tiles=tiles, bucket_cap=cap
+        home=home,
+        source="loopback",
+        sources={"loopback": source},
+        zoom=15,
+        round_tiles=tiles,
+        first_round_tiles=tiles,
+        bucket_cap=cap,
     )
 
 
@@ -136,7 +142,9 @@ def report(name: str, tiles: int, runs: dict[str, list[Run]]) -> None:
         speed[who] = tiles / statistics.median(one.seconds for one in found)
         per_tile = 1000 / tiles
         print(f"{who:14}{speed[who]:9.0f}{run.cpu_s * per_tile:15.2f}{run.server_cpu_s * per_tile:18.3f}{run.kept:7}")
-    print("ratios:", ", ".join(f"{speed['ours'] / other:.1f} to {who}" for who, other in speed.items() if who != "ours"))
+    print(
+        "ratios:", ", ".join(f"{speed['ours'] / other:.1f} to {who}" for who, other in speed.items() if who != "ours")
+    )
 
 
 def main() -> None:

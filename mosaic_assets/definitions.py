@@ -5,6 +5,8 @@ from typing import Any
 
 import dagster as dg
 
+from mosaic_assets.defs.archive_assets import ARCHIVE_ASSETS
+from mosaic_assets.defs.archive_sensors import ARCHIVE_SENSORS
 from mosaic_assets.defs.checks import ASSET_CHECKS
 from mosaic_assets.defs.jobs import JOBS
 from mosaic_assets.defs.library_assets import ASSETS
@@ -23,15 +25,16 @@ def build_definitions(workbench: Workbench | None = None, **overrides: Any) -> d
 
     Examples
     --------
-    >>> sorted(key.to_user_string() for key in build_definitions().resolve_all_asset_keys())
-    ['biomes', 'bucketed_library', 'coverage_report', 'harvested_tiles', 'lab_centroids']
+    >>> keys = build_definitions().resolve_all_asset_keys()
+    >>> {"bucketed_library", "csquare_index"} <= {key.to_user_string() for key in keys}
+    True
     """
     resources: Mapping[str, Any] = {"workbench": workbench or Workbench()}
     arguments: dict[str, Any] = {
-        "assets": ASSETS,
+        "assets": [*ASSETS, *ARCHIVE_ASSETS],
         "asset_checks": ASSET_CHECKS,
         "jobs": JOBS,
-        "sensors": SENSORS,
+        "sensors": [*SENSORS, *ARCHIVE_SENSORS],
         "schedules": SCHEDULES,
         "resources": resources,
         # A round is one step that uses threads; a process of its own for it would only cost start-up.

@@ -70,8 +70,10 @@ class Network(_Table):
     timeout_s: float = Field(
         20.0, gt=0, description="Seconds to wait for a connection, and for each part of an answer."
     )
-    retries: int = Field(4, ge=0, description="Further tries after a passing failure (timeout, 429, 5xx).")
-    backoff_s: float = Field(0.5, ge=0, description="Pause before the first further try, doubled each time, seconds.")
+    retries: int = Field(8, ge=0, description="Further tries after a passing failure (timeout, 429, 5xx).")
+    backoff_s: float = Field(
+        0.5, ge=0, description="Pause before the first further try, doubled each time up to 8 s, seconds."
+    )
     max_retry_after_s: float = Field(60.0, ge=0, description="Longest Retry-After that is waited for, seconds.")
     max_body_bytes: int = Field(4_000_000, ge=1, description="An answer larger than this is refused, bytes.")
 
@@ -101,10 +103,16 @@ class Settings(BaseSettings):
     source: str = Field("embedded", description="Name of the imagery source to harvest; see `mosaic sources`.")
     zoom: int | None = Field(None, ge=0, le=24, description="Zoom level to harvest; default: the source's own.")
     round_tiles: int = Field(1_000, ge=1, le=100_000, description="Tiles planned in one round of one biome.")
+    first_round_tiles: int = Field(
+        250,
+        ge=1,
+        description="Tiles of a biome's first round, which tells what the biome is worth; at most round_tiles.",
+    )
     bucket_cap: int = Field(100, ge=1, description="Tiles a bucket may hold.")
-    duplicates: Literal["near", "exact"] = Field(
-        "near",
-        description="near: hashes within duplicate_distance anywhere in the library; exact: equal ones in a bucket.",
+    duplicates: Literal["auto", "near", "exact"] = Field(
+        "auto",
+        description="near: hashes within duplicate_distance anywhere in the library; exact: equal ones in a bucket; "
+        "auto: near, but exact for synthetic imagery, whose hashes are alike by construction.",
     )
     duplicate_distance: int = Field(
         8, ge=0, le=16, description="Differing bits up to which two tiles are near-duplicates, of 64."

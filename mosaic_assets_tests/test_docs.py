@@ -12,11 +12,11 @@ import pytest
 
 from mosaic_assets.cli.main import mosaic
 from mosaic_assets.definitions import defs
-from mosaic_assets.library.checks import CHECKS
-from mosaic_assets.settings import Limits, Network, Settings, Target
+from mosaic_assets.defs.checks import ALL_CHECKS
+from mosaic_assets.settings import Archive, Limits, Network, Settings, Target
 
 PROJECT = Path(__file__).resolve().parents[1]
-TABLES = {"target": Target, "limits": Limits, "network": Network}
+TABLES = {"target": Target, "limits": Limits, "network": Network, "archive": Archive}
 
 # Written in pieces, so that this file does not name what it forbids.
 FORBIDDEN = ["/wo" + "rk/", "py" + "pi.org", "python" + "hosted"]
@@ -72,15 +72,15 @@ def test_every_asset_is_documented(documentation: str, asset: str) -> None:
     assert re.search(rf"\b{asset}\b", documentation)
 
 
-@pytest.mark.parametrize("check", [check.name for check in CHECKS])
+@pytest.mark.parametrize("check", [check.name for check in ALL_CHECKS])
 def test_every_check_is_documented(documentation: str, check: str) -> None:
     assert re.search(rf"\b{check}\b", documentation)
 
 
-@pytest.mark.parametrize(
-    "name", ["coverage_sensor", "merge_sensor", "weekly_harvest", "nightly_checks", "setup_library", "harvest_biome",
-             "merge_library", "verify_library"]
-)  # fmt: skip
+AUTOMATION = [*defs.sensors, *defs.schedules, *defs.jobs]
+
+
+@pytest.mark.parametrize("name", [one.name for one in AUTOMATION])
 def test_every_sensor_schedule_and_job_is_documented(documentation: str, name: str) -> None:
     assert re.search(rf"\b{name}\b", documentation)
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mosaic_assets.library.checks import CHECKS, Scope, run_check
+from mosaic_assets.core.checks import Scope, run_check
+from mosaic_assets.library.checks import CHECKS
 from mosaic_assets.library.harvest import harvest_round
 from mosaic_assets.library.merge import merge_rounds
 from mosaic_assets.settings import Settings
@@ -90,6 +91,7 @@ def test_the_world_at_zoom_4_from_a_folder_of_tiles(make_settings: MakeSettings)
             sources={"bluemarble": source},
             source="bluemarble",
             round_tiles=300,
+            first_round_tiles=300,
         )
         report = harvest_round("world", settings)
         merged = merge_rounds(settings)

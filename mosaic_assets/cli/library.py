@@ -61,7 +61,8 @@ def _repair(settings: Settings, *, dry_run: bool, quiet: bool) -> RepairReport:
 
 
 def _check(settings: Settings) -> list[dict[str, str]]:
-    from mosaic_assets.library.checks import CHECKS, Scope, run_check
+    from mosaic_assets.core.checks import Scope, run_check
+    from mosaic_assets.library.checks import CHECKS
 
     rows = []
     for item in CHECKS:

@@ -63,15 +63,19 @@ def coverage(as_json: bool, **given: Any) -> None:
 def check(home: Path | None, newest: bool, as_json: bool) -> None:
     r"""Run every check; exit with 1 when one that blocks fails. For the CI of whoever uses the data.
 
+    Those of the scene archive run where there is one.
+
     \b
     Example:  mosaic check --home /data/tiles
     """
-    from mosaic_assets.library.checks import CHECKS, Scope, run_check
+    from mosaic_assets.core.checks import Scope, run_check
+    from mosaic_assets.csquares.archive_checks import ARCHIVE_CHECKS
+    from mosaic_assets.library.checks import CHECKS
 
     settings = options.settings_from(home=home)
     scope = Scope.NEWEST if newest else Scope.ALL
     rows = []
-    for item in CHECKS:
+    for item in (*CHECKS, *(ARCHIVE_CHECKS if settings.csquares.exists() else ())):
         found = run_check(item, settings, scope)
         word = "passed" if found.passed else "FAILED" if item.blocking else "warning"
         rows.append({"check": item.name, "asset": item.asset, "result": word, "found": found.summary})

@@ -8,7 +8,7 @@ import sys
 import click
 
 from mosaic_assets import __version__
-from mosaic_assets.cli import grow, library, look, serve, squares
+from mosaic_assets.cli import grow, library, look, search, serve, squares
 from mosaic_assets.cli.screen import complain
 from mosaic_assets.errors import MosaicError
 
@@ -35,7 +35,14 @@ def _keep_lines(command: click.Command) -> None:
         _keep_lines(member)
 
 
-for command in (*grow.COMMANDS, *look.COMMANDS, *library.COMMANDS, *serve.COMMANDS, *squares.COMMANDS):
+for command in (
+    *grow.COMMANDS,
+    *look.COMMANDS,
+    *library.COMMANDS,
+    *search.COMMANDS,
+    *serve.COMMANDS,
+    *squares.COMMANDS,
+):
     mosaic.add_command(command)
 _keep_lines(mosaic)
 

@@ -150,7 +150,8 @@ def _resize(grey: NDArray[np.float64]) -> NDArray[np.float64]:
         columns = slice(first, first + _COLUMNS)
         reach = slice(max(0, _SCALE * first - _REACH), _SCALE * (first + _COLUMNS) + _REACH)
         np.matmul(rows[:, reach], weights[reach, columns], out=narrow[:, columns])
-    return _rounded(np.matmul(weights.T, _rounded(narrow).reshape(-1, TILE_SIZE, _SIDE)))
+    small: NDArray[np.float64] = np.matmul(weights.T, _rounded(narrow).reshape(-1, TILE_SIZE, _SIDE))
+    return _rounded(small)
 
 
 def _rounded(sums: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -169,4 +170,5 @@ def _weights() -> NDArray[np.float64]:
     distance = (np.arange(TILE_SIZE)[:, None] + 0.5 - centres) / _SCALE
     raw = np.where(np.abs(distance) < _LOBES, np.sinc(distance) * np.sinc(distance / _LOBES), 0.0)
     scaled = raw / raw.sum(axis=0) * (1 << _BITS)
-    return np.trunc(scaled + np.copysign(0.5, scaled))
+    whole: NDArray[np.float64] = np.trunc(scaled + np.copysign(0.5, scaled))
+    return whole

@@ -1,44 +1,27 @@
 """The index ``csquares/index.db``: made from the pairs, batch by batch or all at once, with equal answers.
 
 `update_index` brings in what was published, changed or withdrawn since; `rebuild_index` starts from nothing. Either is
-one transaction: a crash or a reader meets the old index or the new one. What a key's list holds is told by `lists_of`.
+one transaction: a crash or a reader meets the old index or the new one. What a key's list holds is told by `lists.lists_of`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from mosaic_assets.core import csquare_arrays as arrays
+from mosaic_assets.csquares.lists import postings_of, runs_of
 from mosaic_assets.csquares.pairs import Batch, published_batches, read_batch, read_stamp
+from mosaic_assets.csquares.rebuild import rebuild
 from mosaic_assets.errors import UnknownNameError
-from mosaic_assets.store.csquare_db import (
-    BLOCK,
-    BLOCK_BITS,
-    Catalogue,
-    CsquareDatabase,
-    Scene,
-    Stamp,
-    extend_places,
-    microseconds,
-    open_csquare_db,
-    pack_keys,
-    pack_places,
-    sort_key,
-)
+from mosaic_assets.store.csquare_db import CsquareDatabase, open_csquare_db
+from mosaic_assets.store.csquare_packing import extend_places, pack_keys, pack_places
+from mosaic_assets.store.csquare_records import Catalogue, Scene, microseconds, sort_key
 
 Ints = arrays.Ints
-
-TOUCH = 1 << 20
-"""Added to the key of a 10- or 5-degree square: the list of scenes that have it or any square inside it."""
-LIST_BITS = 21
-"""A list's id is its block, then this many bits for the key, `TOUCH` included."""
-
-_PAIRS_AT_ONCE = 24_000_000
-"""Pairs sorted at a time in a rebuild, in whole blocks: some 600 MB of memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,27 +42,6 @@ class IndexReport:
 def index_path(folder: Path) -> Path:
     """Return where the index is: ``index.db`` in the folder ``csquares`` of the data home."""
     return folder / "index.db"
-
-
-def lists_of(key: int) -> list[int]:
-    """Return the lists that together name every scene which includes all or part of a square.
-
-    A scene includes part of a square if its compressed squares have the square, one around it, or one inside it.
-    For 10 and 5 degrees one list (`TOUCH`) stands for the square and all inside.
-
-    Examples
-    --------
-    >>> lists_of(19)  # 1000:101:1: itself, 1000:101, 1000:1, 1000
-    [19, 18, 1, 0]
-    >>> lists_of(0) == [TOUCH]
-    True
-    """
-    leaf, level = key >> 2, key & 3
-    above = [leaf // 4 * 16 + 2, leaf // 100 * 400 + 1, leaf // 400 * 1600][3 - level :]
-    if level < 2:
-        return [TOUCH | key, *above]
-    inside = [4 * (leaf + place) + 3 for place in range(4)] if level == 2 else []
-    return [key, *inside, *above]
 
 
 def update_index(folder: Path, batches: Iterable[str] | None = None) -> IndexReport:
@@ -122,7 +84,7 @@ def update_index(folder: Path, batches: Iterable[str] | None = None) -> IndexRep
             report = change.apply()
             if not _worn(db.catalogue()):
                 return report
-            _rebuild(db, folder)
+            rebuild(db, folder)
         db.compact()
     return IndexReport(report.batches, report.added, report.changed, report.removed, report.scenes, rebuilt=True)
 
@@ -237,7 +199,7 @@ def _add(db: CsquareDatabase, rows: list[tuple[Scene, str, Ints]], *, in_order: 
     db.put_footprints((slot, pack_keys(keys)) for slot, (_, _, keys) in numbered)
     offsets = np.concatenate([[0], np.cumsum([len(keys) for _, _, keys in rows], dtype=np.int64)])
     keys = np.concatenate([np.zeros(0, np.int64), *(keys for _, _, keys in rows)])
-    _extend_lists(db, np.sort(_postings(slots, offsets, keys)))
+    _extend_lists(db, np.sort(postings_of(slots, offsets, keys)))
     if in_order and _all_later(db, before, rows):
         after = _extended(before, [scene for scene, _, _ in rows])
     else:
@@ -268,48 +230,10 @@ def _extended(catalogue: Catalogue, scenes: list[Scene]) -> Catalogue:
     )
 
 
-def _postings(slots: Ints, offsets: Ints, keys: Ints) -> Ints:
-    """Return what lists gain from scenes: numbers of (block, `TOUCH` and key, place in the block), unsorted.
-
-    Parameters
-    ----------
-    slots : (n,) int64
-    offsets : (n + 1,) int64
-        The keys of the scene in ``slots[i]`` are ``keys[offsets[i]:offsets[i + 1]]``.
-    keys : (m,) int64
-        Ascending within a scene.
-    """
-    slot = np.repeat(slots, np.diff(offsets))
-    leaf, level = keys >> 2, keys & 3
-    found = [_numbered(slot, keys)]
-    for finest, leaves in ((0, 400), (1, 100)):
-        which = np.flatnonzero(level >= finest)
-        around, of = leaf[which] // leaves, slot[which]
-        # Keys ascend within a scene, so the squares around them come in runs.
-        first = np.ones(len(which), bool)
-        first[1:] = (around[1:] != around[:-1]) | (of[1:] != of[:-1])
-        found.append(_numbered(of[first], around[first] * (4 * leaves) + finest | TOUCH))
-    return np.concatenate(found)
-
-
-def _numbered(slot: Ints, key: Ints) -> Ints:
-    return ((slot >> BLOCK_BITS) << LIST_BITS | key) << BLOCK_BITS | slot & (BLOCK - 1)
-
-
-def _runs(postings: Ints) -> Iterator[tuple[int, Ints]]:
-    """Yield list ids, ascending, with their places, from sorted postings."""
-    ids = postings >> BLOCK_BITS
-    starts = np.flatnonzero(np.diff(ids, prepend=-1))
-    places = postings & (BLOCK - 1)
-    ends = [*starts[1:].tolist(), len(ids)][: len(starts)]  # no end without a start
-    for list_id, start, end in zip(ids[starts].tolist(), starts.tolist(), ends, strict=True):
-        yield list_id, places[start:end]
-
-
 def _extend_lists(db: CsquareDatabase, postings: Ints) -> None:
     """Add sorted postings, all behind those that are there, to the lists."""
-    gains = dict(_runs(postings))
-    there = db.lists(list(gains))
+    gains = dict(runs_of(postings))
+    _, there = db.lists(list(gains))
     db.put_lists((list_id, *extend_places(kind, packed, gains.pop(list_id))) for list_id, kind, packed in there)
     db.put_lists((list_id, *pack_places(places)) for list_id, places in gains.items())
 
@@ -343,89 +267,6 @@ def rebuild_index(folder: Path) -> IndexReport:
     with open_csquare_db(index_path(folder), create=True) as db:
         with db.writing():
             before = len(db.catalogue().order)
-            batches, scenes = _rebuild(db, folder)
+            batches, scenes = rebuild(db, folder)
         db.compact()
     return IndexReport(batches, scenes, 0, before, scenes, rebuilt=True)
-
-
-@dataclass(frozen=True)
-class _Part:
-    """What a rebuild must know of a file: the slot of each of its scenes, or -1 where another batch has it."""
-
-    name: str
-    stamp: Stamp
-    slots: Ints
-    pairs: Ints
-    """Pairs of each scene."""
-
-
-def _rebuild(db: CsquareDatabase, folder: Path) -> tuple[int, int]:
-    """Return how many batches and scenes there are."""
-    db.clear()
-    parts, scenes = _number_scenes(db, folder)
-    for part in parts:
-        db.put_batch(part.name, part.stamp)
-    for low, high in _groups(parts, scenes):
-        _write_group(db, folder, parts, low, high)
-    db.put_catalogue(db.sorted_catalogue(scenes))
-    return len(parts), scenes
-
-
-def _number_scenes(db: CsquareDatabase, folder: Path) -> tuple[list[_Part], int]:
-    """Write all scenes in the order of time, each as the batch published last has it."""
-    batches = [read_batch(folder, name, squares=False) for name in published_batches(folder)]
-    owner: dict[str, int] = {}
-    overruled: list[tuple[str, str]] = []
-    for at in sorted(range(len(batches)), key=lambda at: (batches[at].stamp.published_at, batches[at].name)):
-        for scene in batches[at].scenes:
-            if scene.id in owner:
-                overruled.append((scene.id, batches[owner[scene.id]].name))
-            owner[scene.id] = at
-    db.put_overruled([], overruled)
-    rows = [
-        (scene, at, number)
-        for at, batch in enumerate(batches)
-        for number, scene in enumerate(batch.scenes)
-        if owner[scene.id] == at
-    ]
-    rows.sort(key=lambda row: sort_key(row[0]))
-    db.put_scenes((slot, scene, batches[at].name) for slot, (scene, at, _) in enumerate(rows))
-    slots = [np.full(len(batch.scenes), -1) for batch in batches]
-    for slot, (_, at, number) in enumerate(rows):
-        slots[at][number] = slot
-    parts = [_Part(b.name, b.stamp, slots[at], np.diff(b.offsets)) for at, b in enumerate(batches)]
-    return parts, len(rows)
-
-
-def _groups(parts: list[_Part], scenes: int) -> Iterator[tuple[int, int]]:
-    """Yield ranges of slots, of whole blocks, that are sorted together."""
-    blocks = -(-scenes // BLOCK)
-    load = np.zeros(blocks + 1)
-    for part in parts:
-        np.add.at(load, part.slots >> BLOCK_BITS, part.pairs)  # -1, the last, takes those of no slot
-    low = 0
-    for block in range(blocks):
-        if block + 1 == blocks or load[low : block + 2].sum() > _PAIRS_AT_ONCE:
-            yield low * BLOCK, (block + 1) * BLOCK
-            low = block + 1
-
-
-def _write_group(db: CsquareDatabase, folder: Path, parts: list[_Part], low: int, high: int) -> None:
-    """Write lists and footprints of a range of slots."""
-    postings = [np.zeros(0, np.int64)]
-    footprints: list[tuple[int, bytes]] = []
-    for part in parts:
-        mine = np.flatnonzero((part.slots >= low) & (part.slots < high))
-        if len(mine) == 0:
-            continue
-        batch = read_batch(folder, part.name)
-        keys = [batch.keys_of(number) for number in mine.tolist()]
-        footprints += zip(part.slots[mine].tolist(), map(pack_keys, keys), strict=True)
-        offsets = np.concatenate([[0], np.cumsum(part.pairs[mine])])
-        postings.append(_postings(part.slots[mine], offsets, np.concatenate(keys)))
-    joined = np.concatenate(postings)
-    postings.clear()
-    joined.sort()
-    db.put_lists((list_id, *pack_places(places)) for list_id, places in _runs(joined))
-    footprints.sort()
-    db.put_footprints(footprints)

@@ -10,9 +10,10 @@ and the grid is later folded back modulo 360. What happens to an outline, in thi
    exactly from -180 to +180, and is sound as written has been cut already and is left alone.
 3. **Poles.** A ring whose longitudes add up to a full turn goes round a pole: the one that leaves the smaller
    area. It is closed along that pole. When both would leave about the same it is refused.
-4. **Soundness.** A polygon that crosses itself is repaired when that changes its area by 1 % at most, else
-   refused. A ring over the date line that comes out larger than half the globe holds both poles or laps
-   itself; it is refused.
+4. **Laps.** A ring over the date line that comes out unsound or larger than half the globe may be a swath that
+   laps itself: a full orbit. It is cut into pieces that do not, where that has one answer only: see `lapping`.
+5. **Soundness.** A polygon that crosses itself is repaired when that changes its area by 1 % at most, else
+   refused.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
+from mosaic_assets.csquares.lapping import split_lapping
+from mosaic_assets.csquares.laying import Floats, lay_ring, turns_before
 from mosaic_assets.errors import GeometryError
 
 if TYPE_CHECKING:
@@ -29,44 +31,11 @@ if TYPE_CHECKING:
 
 EdgeKind: TypeAlias = Literal["planar", "great_circle"]
 LongEdges: TypeAlias = Literal["short", "as_drawn"]
-Floats: TypeAlias = npt.NDArray[np.float64]
-Ints: TypeAlias = npt.NDArray[np.int64]
+
+__all__ = ["EdgeKind", "LongEdges", "sound", "turns_before", "unroll"]
 
 _REPAIRABLE = 0.01
 """Share of the area by which a repair may change it: enough for a crossed corner, not for a figure of eight."""
-_ALIKE = 0.2
-"""Smallest mean of sin(latitude) of a ring that says which pole it goes round."""
-
-
-def turns_before(lng: Floats, ring: Ints) -> Ints:
-    """Return the full turns to add to each vertex so that no edge spans more than 180 degrees.
-
-    Parameters
-    ----------
-    lng : (n,) float64
-        Degrees, rings one after another.
-    ring : (n,) int64
-        Number of the ring of each vertex, ascending.
-
-    Returns
-    -------
-    (n,) int64
-        0 at the first vertex of a ring. At the last vertex of a closed ring: 0, or +-1 when it goes round a pole.
-
-    Examples
-    --------
-    >>> turns_before(np.array([170.0, -170, 175]), np.array([0, 0, 0]))
-    array([0, 1, 0])
-    """
-    step = np.diff(lng)
-    turns = np.zeros(len(lng), np.int64)
-    long = np.flatnonzero((np.abs(step) > 180) & (ring[1:] == ring[:-1]))
-    if len(long) == 0:
-        return turns
-    turns[long + 1] = -np.rint(step[long] / 360).astype(np.int64)
-    turns = np.cumsum(turns)
-    first = np.searchsorted(ring, ring)
-    return turns - turns[first]
 
 
 def unroll(polygon: Polygon, long_edges: LongEdges) -> list[Polygon]:
@@ -98,13 +67,23 @@ def unroll(polygon: Polygon, long_edges: LongEdges) -> list[Polygon]:
 
     if long_edges == "as_drawn" or _is_cut(polygon):
         return [polygon]
-    shell = _unroll_ring(shapely.get_coordinates(polygon.exterior))
-    _refuse_huge(shell)
-    holes = [_unroll_ring(shapely.get_coordinates(hole)) for hole in polygon.interiors]
-    if not holes:
-        return [shell]
+    if not len(polygon.interiors):
+        return _unroll_shell(shapely.get_coordinates(polygon.exterior))
+    shell = lay_ring(shapely.get_coordinates(polygon.exterior))
+    holes = [lay_ring(shapely.get_coordinates(hole)) for hole in polygon.interiors]
     cut = shapely.difference(shell, shapely.union_all([_beneath(hole, shell) for hole in holes]))
     return _polygons(cut)
+
+
+def _unroll_shell(points: Floats) -> list[Polygon]:
+    """Lay a ring without holes out, in pieces if it laps itself."""
+    try:
+        return sound([lay_ring(points)])
+    except GeometryError:
+        pieces = split_lapping(points)
+        if not pieces:
+            raise
+        return pieces
 
 
 def _is_cut(polygon: Polygon) -> bool:
@@ -113,59 +92,6 @@ def _is_cut(polygon: Polygon) -> bool:
 
     step = np.abs(np.diff(shapely.get_coordinates(polygon.exterior)[:, 0]))
     return bool((step[step > 180] == 360).all() and shapely.is_valid(polygon))
-
-
-def _unroll_ring(points: Floats) -> Polygon:
-    """Lay one ring out, closed along a pole if it goes round one."""
-    import shapely
-
-    turns = turns_before(points[:, 0], np.zeros(len(points), np.int64))
-    if abs(turns[-1]) > 1:
-        raise GeometryError(
-            f"laying out a ring of {len(points)} vertices: its longitudes add up to {turns[-1]} full turns; "
-            "expected one at most; split the footprint into shorter pieces"
-        )
-    if turns[-1] == 0:
-        return shapely.Polygon(np.stack([points[:, 0] + 360.0 * turns, points[:, 1]], axis=1))
-    pole = _pole_of(points, turns)
-    # Starting at the vertex nearest to the pole, the two closing lines cannot meet the ring.
-    start = int(np.argmax(points[:-1, 1] * np.sign(pole)))
-    points = np.roll(points[:-1], -start, axis=0)
-    points = np.concatenate([points, points[:1]])
-    turns = turns_before(points[:, 0], np.zeros(len(points), np.int64))
-    lng = points[:, 0] + 360.0 * turns
-    closing = [(lng[-1], pole), (lng[0], pole)]
-    return shapely.Polygon(np.concatenate([np.stack([lng, points[:, 1]], axis=1), closing]))
-
-
-def _pole_of(points: Floats, turns: Ints) -> float:
-    """Return the latitude of the pole that a ring goes round: the one with the smaller area."""
-    lng, height = np.radians(points[:, 0] + 360.0 * turns), np.sin(np.radians(points[:, 1]))
-    mean = float(np.sum(np.diff(lng) * (height[1:] + height[:-1])) / 2 / (lng[-1] - lng[0]))
-    if abs(mean) < _ALIKE:
-        raise GeometryError(
-            f"closing a ring of {len(points)} vertices round a pole: north and south would leave areas of "
-            f"{(1 - mean) / 2:.0%} and {(1 + mean) / 2:.0%} of the globe, too alike to tell; split the footprint"
-        )
-    return 90.0 if mean > 0 else -90.0
-
-
-def share_of_globe(points: Floats) -> float:
-    """Return the area inside a closed ring of the plane as a share of the globe's, 0..1 and more."""
-    lng, height = np.radians(points[:, 0]), np.sin(np.radians(points[:, 1]))
-    return float(abs(np.sum(np.diff(lng) * (height[1:] + height[:-1])) / 2) / (4 * np.pi))
-
-
-def _refuse_huge(shell: Polygon) -> None:
-    """Refuse what comes out larger than half the globe: a swath round both poles, read inside out."""
-    import shapely
-
-    share = share_of_globe(shapely.get_coordinates(shell))
-    if share > 0.5:
-        raise GeometryError(
-            f"laying out a ring over the date line: it would take {share:.0%} of the globe, so it holds both poles "
-            "or laps itself; split the footprint, or pass long_edges='as_drawn' if the area is meant"
-        )
 
 
 def _beneath(hole: Polygon, shell: Polygon) -> Geometry:

@@ -1,12 +1,17 @@
-"""The library's checks as asset checks; what they look at is in ``library/checks.py``."""
+"""The domains' checks as asset checks; what they look at is in ``library/checks.py`` and ``csquares/archive_checks.py``."""
 
 import dagster as dg
 
+from mosaic_assets.core.checks import Check, Scope, run_check
+from mosaic_assets.csquares.archive_checks import ARCHIVE_CHECKS
 from mosaic_assets.defs.resources import Workbench
-from mosaic_assets.library.checks import CHECKS, Check, Scope, run_check
+from mosaic_assets.library.checks import CHECKS
 
 SCOPE_TAG = "mosaic/scope"
-"""Run tag: ``newest`` lets checks that open pictures look at the newest merge only."""
+"""Run tag: ``newest`` lets checks that open files look at the newest merge or batch only."""
+
+ALL_CHECKS: tuple[Check, ...] = (*CHECKS, *ARCHIVE_CHECKS)
+"""Every check of every domain, in the order of the lineage."""
 
 
 def _asset_check(check: Check) -> dg.AssetChecksDefinition:
@@ -30,4 +35,4 @@ def _asset_check(check: Check) -> dg.AssetChecksDefinition:
     return body
 
 
-ASSET_CHECKS = [_asset_check(check) for check in CHECKS]
+ASSET_CHECKS = [_asset_check(check) for check in ALL_CHECKS]

@@ -102,6 +102,7 @@ def prepare_for_daemon(settings: Settings, *, start_sensors: bool) -> Path:
 
     names = list(load_biomes(settings))
     folder = instance_folder(settings)
+    make_folder(settings.inbox)  # so that it is there to drop files in
     with explaining_refusals("writing the Dagster workspace file", folder / WORKSPACE):
         shutil.copyfile(_shipped(WORKSPACE), folder / WORKSPACE)
     with open_instance(settings) as instance:

@@ -2,6 +2,13 @@
 
 import dagster as dg
 
+from mosaic_assets.defs.archive_assets import (
+    csquare_index,
+    csquare_pairs,
+    library_footprints,
+    scene_footprints,
+    scene_inbox,
+)
 from mosaic_assets.defs.checks import SCOPE_TAG
 from mosaic_assets.defs.library_assets import (
     biomes,
@@ -12,6 +19,7 @@ from mosaic_assets.defs.library_assets import (
 )
 
 SETUP, HARVEST, MERGE, VERIFY = "setup_library", "harvest_biome", "merge_library", "verify_library"
+TAKE, INGEST, INDEX = "take_scenes", "ingest_batch", "index_footprints"
 
 setup_job = dg.define_asset_job(
     SETUP,
@@ -37,4 +45,22 @@ verify_job = dg.define_asset_job(
     description="Run every check over everything; changes nothing.",
 )
 
-JOBS = [setup_job, harvest_job, merge_job, verify_job]
+take_job = dg.define_asset_job(
+    TAKE,
+    dg.AssetSelection.assets(scene_inbox),
+    description="Take what was dropped in the inbox, and cut it into batches.",
+)
+ingest_job = dg.define_asset_job(
+    INGEST,
+    dg.AssetSelection.assets(scene_footprints, csquare_pairs, csquare_index),
+    tags={"mosaic/writes": "archive", SCOPE_TAG: "newest"},
+    description="Bring one batch of scenes into the index: footprints, pairs, index, and their checks.",
+)
+index_job = dg.define_asset_job(
+    INDEX,
+    dg.AssetSelection.assets(library_footprints, csquare_index),
+    tags={"mosaic/writes": "archive", SCOPE_TAG: "newest"},
+    description="Bring the footprints of other data sets into the index, and whatever else it lacks.",
+)
+
+JOBS = [setup_job, harvest_job, merge_job, verify_job, take_job, ingest_job, index_job]

@@ -79,6 +79,7 @@ def _decide(
     context: dg.SensorEvaluationContext, settings: Settings, weights: dict[str, float], failures: dict[str, Failures]
 ) -> Decision:
     from mosaic_assets.library.coverage import read_state
+    from mosaic_assets.library.harvest import replanned_biomes
     from mosaic_assets.library.merge import count_unmerged
     from mosaic_assets.library.steering import decide
 
@@ -92,12 +93,16 @@ def _decide(
         unmerged=count_unmerged(settings) or int(runs.is_running(context.instance, jobs.MERGE)),
         failures=failures,
         now=datetime.now(UTC),
+        replanned=replanned_biomes(settings),
     )
 
 
 def _told(decision: Decision) -> str:
-    lines = [f"{v.biome}: {v.status} after {v.rounds} round(s), {v.reason}" for v in decision.verdicts]
-    return "\n".join([decision.summary, *lines])
+    lines = [
+        f"{v.biome}: {v.status} after {v.rounds} round(s), {v.reason}" + (f"; {v.statistics}" if v.statistics else "")
+        for v in decision.verdicts
+    ]
+    return "\n".join([decision.summary, f"overall: {decision.overall.statistics}", *lines])
 
 
 @dg.sensor(

@@ -5,16 +5,15 @@ from __future__ import annotations
 import hashlib
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mosaic_assets.core.checks import Check, CheckResult, Scope
 from mosaic_assets.core.phash import to_hex
 from mosaic_assets.core.records import Outcome
 from mosaic_assets.errors import MosaicError
@@ -36,47 +35,6 @@ FORMATS = {".png": "PNG", ".webp": "WEBP", ".jpg": "JPEG", ".gif": "GIF"}
 
 EXAMPLES = 5
 """Offenders named in a failed check."""
-
-
-class Scope(StrEnum):
-    """How much a check that opens pictures looks at."""
-
-    NEWEST = "newest"
-    """The tiles of the newest merge: after every merge."""
-    ALL = "all"
-    """Every tile: by night, and by `mosaic check`."""
-
-
-@dataclass(frozen=True, slots=True)
-class CheckResult:
-    """What a check found."""
-
-    passed: bool
-    summary: str
-    details: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """A check by name: the asset it belongs to, and whether its failure must stop consumers."""
-
-    name: str
-    asset: str
-    blocking: bool
-    run: Callable[[Settings, Scope], CheckResult]
-
-    @property
-    def description(self) -> str:
-        """The first line of the function's docstring."""
-        return (self.run.__doc__ or "").strip().splitlines()[0]
-
-
-def run_check(check: Check, settings: Settings, scope: Scope) -> CheckResult:
-    """Run a check; an error of ours that it meets is a failure with that error's message."""
-    try:
-        return check.run(settings, scope)
-    except MosaicError as error:
-        return CheckResult(False, str(error))
 
 
 def centroids_are_the_published_ones(settings: Settings, scope: Scope) -> CheckResult:

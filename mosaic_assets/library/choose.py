@@ -47,12 +47,16 @@ class Duplicates:
     """Tells whether a picture is known by its hash, while a round's tiles are gone through in order.
 
     By the rule ``exact``, reference 1's, a hash that stands in the same bucket is a duplicate; by ``near`` so is one
-    within ``duplicate_distance`` bits anywhere in the library. Flat pictures all share one hash, whatever their place:
-    of those a bucket keeps one, under either rule.
+    within ``duplicate_distance`` bits anywhere in the library. Synthetic imagery is held to the first unless told
+    otherwise: its detail is made up from one stock of patterns, so that distant tiles have like hashes. Flat pictures
+    all share one hash, whatever their place: of those a bucket keeps one, under either rule.
     """
 
-    def __init__(self, candidates: Sequence[dict[str, Any]], database: LibraryDatabase, settings: Settings) -> None:
-        self._bits = settings.duplicate_distance if settings.duplicates == "near" else None
+    def __init__(
+        self, candidates: Sequence[dict[str, Any]], database: LibraryDatabase, settings: Settings, synthetic: bool
+    ) -> None:
+        near = settings.duplicates == "near" or (settings.duplicates == "auto" and not synthetic)
+        self._bits = settings.duplicate_distance if near else None
         exact = [row for row in candidates if self._bits is None or row["phash"] in FLAT_HASHES]
         self._standing = database.phashes_in({row["bucket_id"] for row in exact})
         self._own = NearIndex(np.empty(0, np.uint64))
@@ -60,8 +64,8 @@ class Duplicates:
         if self._bits is not None:
             rest = [row for row in candidates if row["phash"] not in FLAT_HASHES]
             codes = from_hex([row["phash"] for row in rest])
-            near = NearIndex(_textured(database.hashes())).near(codes, self._bits)
-            self._known = dict(zip((row["position"] for row in rest), near.tolist(), strict=True))
+            known = NearIndex(_textured(database.hashes())).near(codes, self._bits)
+            self._known = dict(zip((row["position"] for row in rest), known.tolist(), strict=True))
 
     def reason(self, row: dict[str, Any]) -> str:
         """Say why a candidate is a duplicate, or ''."""
@@ -104,7 +108,7 @@ def decide(
     buckets_before = int((counts > 0).sum())
     for tile in evicted:
         counts[tile.bucket_id] -= 1
-    duplicates = Duplicates(candidates, database, settings)
+    duplicates = Duplicates(candidates, database, settings, header.synthetic)
     decision = Decision(evicted=evicted, placeholders=repeated)
     for row in rows:
         bucket, outcome, detail = row["bucket_id"], Outcome(row["outcome"]), ""

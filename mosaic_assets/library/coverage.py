@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mosaic_assets.core.species import chao1, discovery_rate, expected_new
+from mosaic_assets.core.species import chao1, discovery_rate, expected_filled, expected_new
 from mosaic_assets.library.centroids import BUCKETS
 from mosaic_assets.settings import Settings, Target
 from mosaic_assets.store.library_db import MergedRound, has_library, open_library
@@ -18,7 +18,9 @@ class Coverage:
     """Coverage of one biome's colours, or of all together.
 
     ``seen`` counts buckets that a judged tile fell in, whether or not it was kept; ``filled`` those of them that hold
-    at least the target's floor of tiles, whichever biome they came from.
+    at least the target's floor of tiles, whichever biome they came from. The estimates are those of
+    `mosaic_assets.core.species`, which names their sources; they take a biome's tiles for independent draws, which the
+    seeded plan makes them, but for one: no tile is drawn twice.
     """
 
     tiles: int
@@ -33,6 +35,8 @@ class Coverage:
     """Expected new buckets among the next 1,000 tiles (Good-Toulmin)."""
     useful_per_1000: float
     """Expected tiles among the next 1,000 that bring a bucket nearer to the floor."""
+    fills_per_1000: float = 0.0
+    """Expected seen buckets that the next 1,000 tiles lift to the floor (`expected_filled`)."""
 
     @property
     def share(self) -> float:
@@ -44,6 +48,25 @@ class Coverage:
         if target.buckets is not None:
             return self.filled >= target.buckets
         return self.tiles > 0 and self.share >= target.share
+
+    def lacking(self, target: Target) -> float:
+        """How many further buckets must be filled to reach the target; 0 when it is reached."""
+        goal = float(target.buckets) if target.buckets is not None else target.share * self.reachable
+        return max(goal - self.filled, 0.0)
+
+    @property
+    def statistics(self) -> str:
+        """The figures as half a sentence.
+
+        Examples
+        --------
+        >>> Coverage(1000, 120, 70, 150.0, 0.03, 14.2, 300.0).statistics
+        '120 buckets seen of about 150, 70 filled; 3.0% of tiles find a new one, 1,000 more about 14.2'
+        """
+        return (
+            f"{self.seen:,} buckets seen of about {self.reachable:,.0f}, {self.filled:,} filled; "
+            f"{self.discovery_rate:.1%} of tiles find a new one, 1,000 more about {self.new_per_1000:.1f}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +130,16 @@ def coverage_of(hits: dict[int, int], state: LibraryState, floor: int) -> Covera
         discovery_rate=rate,
         new_per_1000=expected_new(counts, 1000),
         useful_per_1000=1000 * min(useful, 1.0),
+        fills_per_1000=_fills(hits, state, floor, 1000),
     )
+
+
+def _fills(hits: dict[int, int], state: LibraryState, floor: int, further: int) -> float:
+    below = [bucket for bucket in hits if state.kept[bucket] < floor]
+    kept = state.kept[below]
+    met = np.array([hits[bucket] for bucket in below], float)
+    # Tiles that prove to be duplicates fill nothing: count the hits that would have been kept.
+    return expected_filled(met * np.minimum((kept + 1) / (met + 1), 1), floor - kept, sum(hits.values()), further)
 
 
 def _keeping(kept: int, hits: int) -> float:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import itertools
-import math
 import threading
 import time
 from collections import Counter
@@ -20,13 +18,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mosaic_assets import __version__
 from mosaic_assets.core.csquare_codes import encode
 from mosaic_assets.core.records import Fetched, Outcome, Tile
 from mosaic_assets.core.sampling import plan_tiles
 from mosaic_assets.core.tiles import bounds_of
-from mosaic_assets.errors import GeometryError
-from mosaic_assets.library.biomes import Biome, find_biome
+from mosaic_assets.errors import GeometryError, StoreError
+from mosaic_assets.library.allocation import STRETCH, focus
+from mosaic_assets.library.biomes import Biome, find_biome, load_biomes
 from mosaic_assets.library.centroids import BUCKETS, Centroids, load_centroids
 from mosaic_assets.library.judge import Judgement, hash_of, judge, new_canvas
 from mosaic_assets.settings import Settings
@@ -40,6 +42,7 @@ from mosaic_assets.store.rounds import (
     RoundWriter,
     published_rounds,
     read_header,
+    read_places,
     round_path,
     utc,
     writing_round,
@@ -49,7 +52,10 @@ if TYPE_CHECKING:
     from mosaic_assets.sources.base import TileSource
 
 BATCH = 64
-"""Tiles judged together; a batch of decoded pictures takes 12 MiB."""
+"""Tiles judged together, at most; a batch of decoded pictures takes 12 MiB."""
+
+BATCH_BYTES = 4 << 20
+"""Source bytes after which a batch is full, however few its tiles: a server may send pictures of the largest size."""
 
 CSQUARE_RESOLUTION = 0.1
 """Resolution of the c-square kept with each tile, degrees: the next larger than a zoom-15 tile."""
@@ -97,43 +103,70 @@ class HarvestReport:
 
 
 def plan_round(biome: Biome, settings: Settings, record: SourceRecord) -> Plan:
-    """Plan a biome's next round: the next ``round_tiles`` of its seeded sequence that no round has asked for.
+    """Plan a biome's next round: ``round_tiles`` tiles of its seeded sequence that no round has asked for, at first fewer.
 
-    The sequence depends on the seed, the zoom and the place alone, so the same requests give the same tiles.
+    The sequence depends on the seed, the zoom and the place alone. Of its next tiles those are taken that lie near
+    tiles in buckets under the floor (`focus`); without any, the very next ones. So the same published rounds and the
+    same library give the same tiles.
     """
     zoom = check_zoom(record, settings.zoom)
     key = _plan_key(biome, settings.seed, zoom, record)
-    headers = [
-        read_header(round_path(settings.harvest, biome.name, number))
+    paths = [
+        round_path(settings.harvest, biome.name, number)
         for number in published_rounds(settings.harvest).get(biome.name, [])
     ]
-    same = [header for header in headers if header.plan_key == key]
-    taken = [(header.start, header.planned) for header in same]
-    start, count = _next_gap(taken, settings.round_tiles)
+    headers = [read_header(path) for path in paths]
+    same = [path for path, header in zip(paths, headers, strict=True) if header.plan_key == key]
+    asked, buckets = _asked(same)
+    count = settings.round_tiles if same else min(settings.first_round_tiles, settings.round_tiles)
     number = max([*(header.round for header in headers), *_merged_numbers(biome.name, settings)], default=0) + 1
-    # One tile more tells whether this round takes the last: a round of none would never be published.
-    tiles = plan_tiles(
-        biome.geometry(), zoom, seed=_biome_seed(settings.seed, biome.name), start=start, count=count + 1
-    )
-    if not tiles and not same:
+    # One tile more than are looked at tells whether this round takes the last: a round of none is never published.
+    reach = len(asked) + STRETCH * count + 1
+    sequence = plan_tiles(biome.geometry(), zoom, seed=_biome_seed(settings.seed, biome.name), start=0, count=reach)
+    if not sequence and not same:
         raise GeometryError(f"biome {biome.name} holds no tile at zoom {zoom}; give a larger place or a higher zoom")
-    end = min((header.start + header.planned for header in same if header.exhausted), default=math.inf)
-    last = len(tiles) <= count or _next_gap([*taken, (start, count)], 1)[0] >= end
-    return Plan(biome, number, tiles[:count], start, key, exhausted=last)
+    before = set(map(tuple, asked.tolist()))
+    left = [place for place, tile in enumerate(sequence) if (tile.x, tile.y) not in before]
+    candidates = np.array([sequence[place][:2] for place in left[: STRETCH * count]], np.int64)
+    chosen = focus(candidates.reshape(-1, 2), asked, _lacking(buckets, settings), count)
+    places = [left[index] for index in chosen.tolist()]
+    tiles = [sequence[place] for place in places]
+    start = places[0] if places else len(sequence)
+    return Plan(biome, number, tiles, start, key, exhausted=len(left) <= count)
 
 
-def _next_gap(taken: Iterable[tuple[int, int]], count: int) -> tuple[int, int]:
-    """Find the first positions of a sequence that no (start, length) takes: where they start, and how many, up to count.
+def replanned_biomes(settings: Settings) -> frozenset[str]:
+    """Biomes whose place, seed, zoom or imagery changed since their last round, as its file says: their plan begins anew."""
+    record = source_record(settings.source, settings)
+    zoom = check_zoom(record, settings.zoom)
+    changed = set()
+    published = published_rounds(settings.harvest)
+    for name, biome in load_biomes(settings).items():
+        if not (numbers := published.get(name)):
+            continue
+        with contextlib.suppress(StoreError):  # a damaged file is told of by the check and the merge
+            header = read_header(round_path(settings.harvest, name, numbers[-1]))
+            if header.plan_key != _plan_key(biome, settings.seed, zoom, record):
+                changed.add(name)
+    return frozenset(changed)
 
-    >>> _next_gap([(0, 40), (60, 40)], 30), _next_gap([(0, 40)], 30)
-    ((40, 20), (40, 30))
-    """
-    start = 0
-    for first, length in sorted(taken):
-        if first > start:  # a round file between others was moved away
-            return start, min(count, first - start)
-        start = max(start, first + length)
-    return start, count
+
+def _asked(paths: Iterable[Path]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Tiles that rounds asked for: x and y, int64 (n, 2), and bucket, int64 (n,), -1 where there was no picture."""
+    parts = [read_places(path) for path in paths]
+    if not parts:
+        return np.zeros((0, 2), np.int64), np.zeros(0, np.int64)
+    return np.concatenate([part[:, :2] for part in parts]), np.concatenate([part[:, 2] for part in parts])
+
+
+def _lacking(buckets: NDArray[np.int64], settings: Settings) -> NDArray[np.bool_]:
+    """Whether each tile's bucket is under the floor now."""
+    kept = np.zeros(BUCKETS, np.int64)
+    if has_library(settings.library):
+        with open_library(settings.library) as database:
+            kept = database.bucket_counts(BUCKETS)
+    lacking: NDArray[np.bool_] = (buckets >= 0) & (kept[buckets] < settings.target.floor)
+    return lacking
 
 
 def _merged_numbers(name: str, settings: Settings) -> list[int]:
@@ -214,7 +247,7 @@ def judge_in_order(
     """Judge answers in batches on all workers while further ones are fetched; yield the batches in their order.
 
     At most ``workers + 1`` batches are judged or waiting at a time, whatever the number of answers: that many times
-    `BATCH` bodies, and ``workers`` canvases of 12 MiB, are what this keeps in memory.
+    `BATCH_BYTES` and a body, and ``workers`` canvases of 12 MiB, are what this keeps in memory.
     """
     from threadpoolctl import threadpool_limits
 
@@ -232,8 +265,15 @@ def judge_in_order(
 
 
 def _batches(answers: Iterable[Fetched]) -> Generator[list[Fetched]]:
-    stream = iter(answers)
-    while batch := list(itertools.islice(stream, BATCH)):
+    batch: list[Fetched] = []
+    size = 0
+    for answer in answers:
+        batch.append(answer)
+        size += len(answer.body or b"")
+        if len(batch) == BATCH or size >= BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
         yield batch
 
 

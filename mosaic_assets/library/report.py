@@ -14,6 +14,7 @@ from mosaic_assets.library import pictures
 from mosaic_assets.library.biomes import load_biomes
 from mosaic_assets.library.centroids import load_centroids
 from mosaic_assets.library.coverage import LibraryState, read_state
+from mosaic_assets.library.harvest import replanned_biomes
 from mosaic_assets.library.steering import Decision, Verdict, decide
 from mosaic_assets.settings import Settings
 from mosaic_assets.store.files import make_folder, write_bytes
@@ -21,7 +22,12 @@ from mosaic_assets.store.library_db import has_library, open_library
 
 
 def biome_table(state: LibraryState, decision: Decision) -> list[dict[str, Any]]:
-    """One row a biome: rounds, outcomes, buckets, and the verdict with its reason."""
+    """One row a biome: rounds, outcomes, coverage, and the verdict with its reason.
+
+    ``buckets`` are those seen, ``filled`` those at the floor, ``reachable`` is Chao1's estimate, ``discovery rate`` the
+    probability that the next tile finds a new bucket (Good-Turing; 1.0 before the first), ``new per 1,000`` the new
+    buckets expected among 1,000 more tiles (Good-Toulmin). `mosaic_assets.core.species` has formulas and sources.
+    """
     return [_biome_row(state, verdict) for verdict in decision.verdicts]
 
 
@@ -51,6 +57,8 @@ def _biome_row(state: LibraryState, verdict: Verdict) -> dict[str, Any]:
         "buckets": cover.seen if cover else 0,
         "filled": cover.filled if cover else 0,
         "reachable": round(cover.reachable) if cover else 0,
+        "discovery rate": round(cover.discovery_rate, 4) if cover else 1.0,
+        "new per 1,000": round(cover.new_per_1000, 1) if cover else 1000.0,
         "status": str(verdict.status),
         "why": verdict.reason,
     }
@@ -69,6 +77,7 @@ def summary(settings: Settings, decision: Decision, state: LibraryState) -> dict
     return {
         "target_met": decision.target_met,
         "summary": decision.summary,
+        "statistics": decision.overall.statistics,
         "tiles": int(state.kept.sum()),
         "buckets_with_tiles": int((state.kept > 0).sum()),
         "asked": state.planned,
@@ -85,7 +94,8 @@ def current_decision(settings: Settings, state: LibraryState | None = None) -> D
     """What steering would do now, leaving aside runs under way and failures, which only the orchestration knows."""
     state = state or read_state(settings)
     weights = {name: biome.weight for name, biome in load_biomes(settings).items()}
-    return decide(weights, state, settings.target, settings.limits, now=datetime.now(UTC))
+    replanned = replanned_biomes(settings)
+    return decide(weights, state, settings.target, settings.limits, now=datetime.now(UTC), replanned=replanned)
 
 
 def draw_all(settings: Settings, state: LibraryState) -> dict[str, bytes]:

@@ -57,6 +57,11 @@ class Verdict:
     score: float = 0.0
     """Useful tiles expected among the next 1,000; the higher, the sooner the biome's turn."""
 
+    @property
+    def statistics(self) -> str:
+        """Seen, reachable, filled, discovery rate and predicted new buckets as half a sentence; empty before a round."""
+        return self.coverage.statistics if self.coverage else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -80,9 +85,13 @@ def decide(
     in_flight: frozenset[str] = frozenset(),
     unmerged: int = 0,
     failures: Mapping[str, Failures] | None = None,
+    replanned: frozenset[str] = frozenset(),
     now: datetime,
 ) -> Decision:
     """Choose the next wave of harvest rounds.
+
+    Biomes never harvested come first, then those that promise most useful tiles. The wave ends early where its rounds
+    are expected to fill what the library still lacks, since every round asked for is paid for in full.
 
     Parameters
     ----------
@@ -91,6 +100,7 @@ def decide(
     in_flight : biomes whose harvest is queued or running.
     unmerged : published rounds that the library lacks.
     failures : failed runs since the last success, for the biomes that have any.
+    replanned : biomes whose place, seed, zoom or imagery changed since their last round: what was exhausted then is not.
     now : aware time, for back-off.
 
     Returns
@@ -102,7 +112,7 @@ def decide(
 
     def verdict_on(name: str, own_target_counts: bool) -> Verdict:
         failed = (failures or {}).get(name)
-        case = _Case(name, each.get(name), state, met, own_target_counts, name in in_flight, failed)
+        case = _Case(name, each.get(name), state, met, own_target_counts, name in in_flight, failed, name in replanned)
         return _verdict(case, target, limits, now)
 
     def turn(verdict: Verdict) -> tuple[bool, float, str]:
@@ -118,7 +128,7 @@ def decide(
         wanted += promising[: max(0, limits.max_runs_in_flight - len(wanted))]
         verdicts.update((verdict.biome, verdict) for verdict in wanted)
     blocked = bool(in_flight) or unmerged > 0
-    requests = [] if blocked else [verdict.biome for verdict in wanted[: limits.max_runs_in_flight]]
+    requests = [] if blocked else _wave(wanted[: limits.max_runs_in_flight], state, overall.lacking(target))
     done = not blocked and all(verdict.status in ENDED for verdict in verdicts.values())
     return Decision(
         requests,
@@ -128,6 +138,19 @@ def decide(
         _summary(overall, target, met, requests, in_flight, unmerged, done),
         done,
     )
+
+
+def _wave(wanted: list[Verdict], state: LibraryState, lacking: float) -> list[str]:
+    """Take biomes until their rounds are expected to fill the buckets that the library lacks."""
+    wave: list[str] = []
+    promised = 0.0
+    for verdict in wanted:
+        if verdict.coverage and wave and promised >= lacking:
+            break
+        wave.append(verdict.biome)
+        if verdict.coverage:  # what a biome not harvested yet would fill is unknown
+            promised += verdict.coverage.fills_per_1000 * state.rounds_of(verdict.biome)[-1].planned / 1000
+    return wave
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +164,7 @@ class _Case:
     own_target_counts: bool
     in_flight: bool
     failed: Failures | None
+    replanned: bool
 
 
 def _verdict(case: _Case, target: Target, limits: Limits, now: datetime) -> Verdict:
@@ -160,7 +184,7 @@ def _verdict(case: _Case, target: Target, limits: Limits, now: datetime) -> Verd
             Status.QUARANTINED,
             f"{failed.count} failed run(s) in a row: {failed.reason}; run it by hand once it is mended",
         )
-    if rounds and rounds[-1].exhausted:
+    if rounds and rounds[-1].exhausted and not case.replanned:
         return say(Status.EXHAUSTED, f"all {sum(r.planned for r in rounds):,} tiles of the place were asked for")
     if case.own_target_counts and target.buckets is None and cover and cover.meets(target):
         return say(

@@ -33,6 +33,8 @@ REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MAX_REDIRECTS = 3
 AHEAD = 2
 """Answers under way or waiting to be taken, in units of the connections: bounds memory when the taker is slow."""
+MAX_BACKOFF_S = 8.0
+"""Where pauses stop doubling, seconds; what a server asks for by Retry-After is another matter."""
 TICK_S = 0.05
 """How soon the thread of the transfers notices what another thread did, seconds."""
 
@@ -42,7 +44,8 @@ class Answer:
     """What came of one request, after all retries.
 
     ``outcome`` is ``None`` for a body that may be a picture, else as in `Fetched`; ``unreachable`` marks a
-    host to which not even a connection could be made.
+    host to which not even a connection could be made, ``unusable`` one that no tile can be had from as things
+    stand: its certificate is not valid, or its address is none.
     """
 
     outcome: Outcome | None
@@ -51,6 +54,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
     """Names in lower case."""
     unreachable: bool = False
+    unusable: bool = False
 
 
 class HttpClient:
@@ -235,7 +239,8 @@ class _Run:
         """Follow a redirect, try again after a passing failure, or pass the answer on."""
         if received.failure:
             if received.final:
-                self._end(request, Answer(Outcome.REFUSED, received.failure))
+                # Behind a redirect it is that one tile's fault.
+                self._end(request, Answer(Outcome.REFUSED, received.failure, unusable=not request.redirects))
             else:
                 self._retry(request, received.failure, None, received.unreachable)
         elif received.status in REDIRECTS:
@@ -265,7 +270,9 @@ class _Run:
         if request.attempt >= network.retries:
             self._end(request, Answer(Outcome.FETCH_FAILED, failure, unreachable=unreachable))
             return
-        delay_s = network.backoff_s * 2**request.attempt * _spread(request.first_url, request.attempt)
+        delay_s = min(network.backoff_s * 2**request.attempt, MAX_BACKOFF_S) * _spread(
+            request.first_url, request.attempt
+        )
         request.attempt += 1
         request.url, request.redirects, request.failure = request.first_url, 0, failure
         if retry_after_s is None:

@@ -211,6 +211,8 @@ _REASONS: dict[int, dict[str, Any]] = {
     pycurl.E_PEER_FAILED_VERIFICATION: {"failure": "its certificate is not valid", "final": True},
     pycurl.E_SSL_CONNECT_ERROR: {"failure": "the encrypted connection failed"},
     pycurl.E_PARTIAL_FILE: {"failure": "a truncated answer"},
+    pycurl.E_SSL_CACERT_BADFILE: {"failure": "the file of trusted authorities cannot be read", "final": True},
+    pycurl.E_UNSUPPORTED_PROTOCOL: {"failure": "an answer that is not HTTP"},
     pycurl.E_URL_MALFORMAT: {"failure": "not an address", "final": True},
 }
 

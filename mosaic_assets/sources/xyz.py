@@ -14,13 +14,15 @@ from urllib.parse import quote, urlsplit
 
 from mosaic_assets.core.records import Fetched, Outcome, Tile
 from mosaic_assets.core.tiles import check_tile
-from mosaic_assets.errors import SettingsError, SourceUnavailableError
+from mosaic_assets.errors import SettingsError, SourceError, SourceUnavailableError
 from mosaic_assets.settings import Settings
 from mosaic_assets.sources.client import Answer, HttpClient
 from mosaic_assets.sources.records import SourceRecord
 
 UNREACHABLE_AT_ONCE = 8
 """Tiles in a row without a connection, none answered before, after which a source counts as down."""
+REFUSED_AT_ONCE = 20
+"""Tiles refused for good, none answered before, after which a source counts as shut to us: a wrong key, say."""
 FAILED_IN_A_ROW = 20
 """Passing failures in a row, each after all its retries, after which a source counts as down."""
 
@@ -87,6 +89,9 @@ class XyzSource:
             A tile that does not exist.
         SourceUnavailableError
             The server is down: `UNREACHABLE_AT_ONCE` or `FAILED_IN_A_ROW` tiles failed one after the other.
+        SourceError
+            No tile can be had from it as things stand: its certificate is not valid, its address is none, or it refuses
+            the first `REFUSED_AT_ONCE` tiles.
         """
         for tile in tiles:
             check_tile(tile)
@@ -130,10 +135,18 @@ class _Breaker:
         self._alive = False
         self._failed = 0
         self._unreachable = 0
+        self._refused = 0
 
     def note(self, answer: Answer) -> None:
         """Count one answer; raise when it is the one too many."""
         with self._lock:
+            if answer.unusable:
+                raise self._unusable(answer.detail)
+            if answer.outcome is Outcome.REFUSED and not self._alive:
+                self._refused += 1
+                if self._refused >= REFUSED_AT_ONCE:
+                    raise self._shut(answer.detail)
+                return
             if answer.outcome is not Outcome.FETCH_FAILED:
                 self._alive, self._failed, self._unreachable = True, 0, 0
                 return
@@ -143,11 +156,31 @@ class _Breaker:
             if never_there or self._failed >= FAILED_IN_A_ROW:
                 raise self._error(answer.detail)
 
-    def _error(self, reason: str) -> SourceUnavailableError:
+    def _server(self) -> str:
         parts = urlsplit(self._record.url)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
+        try:
+            port: object = parts.port or (443 if parts.scheme == "https" else 80)
+        except ValueError:  # the address is none, which is what this is about
+            port = "unknown"
+        return f"source {self._record.name!r} from {parts.hostname} port {port}"
+
+    def _unusable(self, reason: str) -> SourceError:
+        return SourceError(
+            f"fetching tiles of {self._server()} was given up: {reason}. No tile was recorded. If its certificate is of "
+            "an authority of your own, name that authority's file in SSL_CERT_FILE; if the address is wrong, mend the "
+            "source's url; else ask whoever runs the server"
+        )
+
+    def _shut(self, reason: str) -> SourceError:
+        return SourceError(
+            f"fetching tiles of {self._server()} was given up: it refused the first {self._refused} tiles asked for, and "
+            f"gave none; the last reason was: {reason}. No tile was recorded. Check the access key, the terms, and the "
+            "source's url and zoom"
+        )
+
+    def _error(self, reason: str) -> SourceUnavailableError:
         return SourceUnavailableError(
-            f"fetching tiles of source {self._record.name!r} from {parts.hostname} port {port} failed for "
+            f"fetching tiles of {self._server()} failed for "
             f"{self._failed} tiles in a row, each after all retries; the last reason was: {reason}. "
             "Check that the server runs and can be reached from here, then try again later"
         )

@@ -22,27 +22,35 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import astuple, dataclass, fields
-from datetime import UTC, datetime
+from dataclasses import astuple, fields
+from datetime import datetime
+from functools import cache
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mosaic_assets.errors import DatabaseError
-from mosaic_assets.store.sqlite import atomic, explaining_sqlite, has_database, open_database, snapshot
+from mosaic_assets.store.csquare_packing import Ints, pack_keys, unpack_keys
+from mosaic_assets.store.csquare_records import NO_TIME, Catalogue, Scene, Stamp, Stored, sort_key, time_text
+from mosaic_assets.store.sqlite import atomic, explaining_sqlite, has_database, open_database
 
-Ints = NDArray[np.int64]
+__all__ = [
+    "Catalogue",
+    "CsquareDatabase",
+    "Scene",
+    "Stamp",
+    "Stored",
+    "open_csquare_db",
+    "pack_keys",
+    "sort_key",
+    "time_text",
+    "unpack_keys",
+]
 
 SCHEMA_VERSION = 1
-BLOCK_BITS = 15
-"""A block is ``1 << BLOCK_BITS`` slots: a bitset of 4 kB. Larger blocks make additions slow, smaller ones searches."""
-BLOCK = 1 << BLOCK_BITS
-NO_TIME = np.iinfo(np.int64).max
-"""Stands in ``Catalogue.times`` for a scene without a time; such scenes come last."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS scenes (
@@ -62,180 +70,41 @@ CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITH
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """One scene of an archive: all that a search answers with. Texts may be empty, except the id."""
-
-    id: str
-    platform: str = ""
-    """The satellite, as in ``NOAA-12``."""
-    instrument: str = ""
-    time: datetime | None = None
-    """Start of the acquisition, aware; None where a data set has no times."""
-    image_location: str = ""
-    thumbnail: str = ""
-    source: str = ""
-    licence: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Stamp:
-    """Which edition of a batch of pairs this is."""
-
-    published_at: str
-    """ISO 8601, UTC, microseconds: later editions sort behind earlier ones."""
-    fingerprint: str
-    """SHA-256 of scenes and squares."""
-    scenes: int
-    pairs: int
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A scene as it stands in the index."""
-
-    slot: int
-    scene: Scene
-    batch: str
-    keys: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Catalogue:
-    """Columns over all scenes, sorted by time (none last), platform and id; a scene's number is its position."""
-
-    order: Ints
-    """(n,) slots."""
-    times: Ints
-    """(n,) microseconds since 1970 UTC, or `NO_TIME`; ascending."""
-    platforms: NDArray[np.uint16]
-    """(n,) positions in ``names``."""
-    names: tuple[str, ...]
-    slots: int
-    """Slots given out so far, those of removed scenes included."""
-
-    @property
-    def in_place(self) -> bool:
-        """True when a scene's number is its slot."""
-        return len(self.order) == self.slots and bool((self.order == np.arange(self.slots)).all())
-
-
-def pack_keys(keys: Ints) -> bytes:
-    """Return ascending keys as bytes: differences, bytes of one weight together, deflated.
-
-    Parameters
-    ----------
-    keys : (n,) int64
-        Ascending, 0..2**24 - 1.
-
-    Examples
-    --------
-    >>> unpack_keys(pack_keys(np.array([5, 9, 70_000]))).tolist()
-    [5, 9, 70000]
-    """
-    steps = np.diff(keys, prepend=0).astype("<i4")
-    return zlib.compress(steps.view(np.uint8).reshape(-1, 4)[:, :3].T.tobytes(), 6)
-
-
-def unpack_keys(packed: bytes) -> Ints:
-    """Return the keys in what `pack_keys` made, (n,) int64."""
-    low, middle, high = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(3, -1).astype(np.int64)
-    return np.cumsum(low | middle << 8 | high << 16)
-
-
-LIST, BITS, GAPS = 0, 1, 2
-"""How places are packed: 16-bit numbers; a bit a place, the least significant first; a byte a gap."""
-_SKIP = 255
-"""As a gap: skip this many places and take none. A smaller gap is skipped, and the place behind it taken."""
-_FEW = 32
-"""Lists up to this long stay numbers; packing them tighter would save next to nothing."""
-
-
-_COUNT = np.arange(BLOCK)
-_COUNT.setflags(write=False)
-
-
-def pack_places(places: Ints) -> tuple[int, bytes]:
-    r"""Return ascending places in a block in a short form.
-
-    Returns
-    -------
-    kind : int
-        `LIST`, `BITS` or `GAPS`.
-    packed : bytes
-
-    Examples
-    --------
-    >>> pack_places(np.array([1, 300])), pack_places(np.array([0, 1, 9]))
-    ((0, b'\x01\x00,\x01'), (1, b'\x03\x02'))
-    """
-    count, size = len(places), int(places[-1]) // 8 + 1
-    if 2 * count > size:  # gaps would be shorter still, but bits are by far the fastest to read
-        bits = np.zeros(8 * size, np.uint8)
-        bits[places] = 1
-        return BITS, np.packbits(bits, bitorder="little").tobytes()
-    if count > _FEW:
-        gaps = places.copy()
-        gaps[1:] -= places[:-1] + 1
-        skips = gaps // _SKIP
-        length = count + int(skips.sum())
-        if length < 2 * count:
-            packed = np.full(length, _SKIP, np.uint8)
-            packed[np.cumsum(skips + 1) - 1] = gaps - _SKIP * skips
-            return GAPS, packed.tobytes()
-    return LIST, places.astype("<u2").tobytes()
-
-
-def unpack_places(kind: int, packed: bytes) -> Ints:
-    """Return the places in what `pack_places` made, (n,) int64 ascending."""
-    if kind == BITS:
-        return np.flatnonzero(np.unpackbits(np.frombuffer(packed, np.uint8), bitorder="little"))
-    if kind == LIST:
-        return np.frombuffer(packed, "<u2").astype(np.int64)
-    gaps = np.frombuffer(packed, np.uint8)
-    if b"\xff" not in packed:  # the usual case, at a third of the time
-        places: Ints = gaps.astype(np.int64).cumsum()
-        places += _COUNT[: len(places)]
-        return places
-    taken = gaps != _SKIP
-    behind: Ints = np.cumsum(gaps + taken, dtype=np.int64)[taken]  # no byte overflows: 255 is never taken
-    return behind - 1
-
-
-def extend_places(kind: int, packed: bytes, more: Ints) -> tuple[int, bytes]:
-    """Return what `pack_places` made with further places, all behind those that are there.
-
-    A bitset stays one, though a list might become shorter in time; a rebuild chooses anew.
-
-    Examples
-    --------
-    >>> unpack_places(*extend_places(*pack_places(np.array([0, 1, 9])), np.array([20]))).tolist()
-    [0, 1, 9, 20]
-    """
-    if kind != BITS:
-        return pack_places(np.concatenate([unpack_places(kind, packed), more]))
-    bits = bytearray(packed)
-    bits.extend(bytes(int(more[-1]) // 8 + 1 - len(bits)))
-    for place in more.tolist():
-        bits[place >> 3] |= 1 << (place & 7)
-    return BITS, bytes(bits)
-
-
-def microseconds(moment: datetime | None) -> int:
-    """Return an aware moment as microseconds since 1970 UTC; `NO_TIME` for None."""
-    if moment is None:
-        return NO_TIME
-    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
-
-
-def sort_key(scene: Scene) -> tuple[int, str, str]:
-    """Return what scenes are ordered by: time, platform, id."""
-    return microseconds(scene.time), scene.platform, scene.id
-
-
 _COLUMNS = tuple(field.name for field in fields(Scene))
 _NAMES = ", ".join(_COLUMNS)
+_TIME = _COLUMNS.index("time")
+_MARKS = 64
+"""So many ids are bound one by one, which is faster than as JSON; SQLite limits their number."""
+
+
+class Reading:
+    """One read transaction; a context manager written out, for it costs as much as half a search otherwise."""
+
+    __slots__ = ("_connection", "_path")
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection, self._path = connection, path
+
+    def __enter__(self) -> int:
+        try:
+            self._connection.execute("BEGIN")
+            row = self._connection.execute("SELECT value FROM meta WHERE key = 'generation'").fetchone()
+        except sqlite3.Error as error:
+            self._leave(error)
+            raise
+        return int(row[0]) if row else 0
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._leave(error)
+
+    def _leave(self, error: BaseException | None) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+        if isinstance(error, sqlite3.Error):
+            with explaining_sqlite(self._path):
+                raise error
 
 
 class CsquareDatabase:
@@ -253,11 +122,9 @@ class CsquareDatabase:
             generation = self.generation() + 1
             self.set_meta("generation", str(generation))
 
-    @contextlib.contextmanager
-    def reading(self) -> Iterator[None]:
-        """Answer several questions from one state of the index."""
-        with explaining_sqlite(self.path), snapshot(self._connection):
-            yield
+    def reading(self) -> Reading:
+        """Answer several questions from one state of the index; gives its generation."""
+        return Reading(self._connection, self.path)
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Run one reading statement."""
@@ -283,13 +150,16 @@ class CsquareDatabase:
         names = tuple(json.loads(self.meta("platforms") or "[]"))
         return Catalogue(order.astype(np.int64), times, platforms, names, int(self.meta("slots") or 0))
 
-    def lists(self, ids: Sequence[int]) -> list[tuple[int, int, bytes]]:
-        """(id, kind, places) of those lists that there are; call it inside `reading` or `writing`."""
-        few = len(ids) <= 64  # question marks are faster, and limited in number
-        wanted = ",".join("?" * len(ids)) if few else "SELECT value FROM json_each(?)"
+    def lists(self, ids: Sequence[int]) -> tuple[int, list[tuple[int, int, bytes]]]:
+        """The generation, and (id, kind, places) of those lists that there are; both from one state of the index."""
+        few = len(ids) <= _MARKS
         parameters: Sequence[object] = ids if few else (_as_json(ids),)
-        sql = f"SELECT id, kind, places FROM lists WHERE id IN ({wanted})"
-        return self._connection.execute(sql, parameters).fetchall()
+        try:
+            rows = self._connection.execute(_lists_sql(len(ids) if few else None), parameters).fetchall()
+        except sqlite3.Error as error:
+            with explaining_sqlite(self.path):
+                raise error
+        return rows.pop()[1], rows
 
     def scenes(self, slots: Ints) -> list[Scene]:
         """The scenes in some slots, in the order of the slots asked for."""
@@ -309,6 +179,12 @@ class CsquareDatabase:
     def footprint(self, slot: int) -> Ints:
         """The keys of a scene's compressed squares."""
         return unpack_keys(self.query("SELECT keys FROM footprints WHERE slot = ?", (slot,))[0][0])
+
+    def footprints(self) -> Iterator[list[bytes]]:
+        """The packed keys of all scenes, 2,000 at a time; read them inside `reading`."""
+        rows = self._connection.execute("SELECT keys FROM footprints")
+        while some := rows.fetchmany(2_000):
+            yield [row[0] for row in some]
 
     def batches(self) -> dict[str, Stamp]:
         """The batches that are in the index, by name."""
@@ -420,6 +296,16 @@ class CsquareDatabase:
         self._connection.executemany("INSERT INTO overruled VALUES (?, ?)", rows)
 
 
+@cache
+def _lists_sql(marks: int | None) -> str:
+    """One statement for lists and generation: two would need a transaction around them, and twice the time."""
+    wanted = "SELECT value FROM json_each(?)" if marks is None else ",".join("?" * marks)
+    return (
+        f"SELECT id, kind, places FROM lists WHERE id IN ({wanted}) UNION ALL "
+        "SELECT -1, coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'generation'), 0), NULL"
+    )
+
+
 def _as_json(values: Sequence[object]) -> str:
     return json.dumps(list(values))
 
@@ -429,17 +315,10 @@ def _row(scene: Scene) -> list[object]:
 
 
 def _scene(row: Sequence[Any]) -> Scene:
-    values = dict(zip(_COLUMNS, row, strict=True))
-    return Scene(**{**values, "time": datetime.fromisoformat(values["time"]) if values["time"] else None})
-
-
-def time_text(moment: datetime) -> str:
-    """Return an aware moment as ISO 8601 text in UTC, always of 27 characters, so that texts sort as moments do.
-
-    >>> time_text(datetime(2003, 6, 21, 6, 23, tzinfo=UTC))
-    '2003-06-21T06:23:00.000000Z'
-    """
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    """Return a scene from its columns, in the order of its fields."""
+    values = list(row)
+    values[_TIME] = datetime.fromisoformat(row[_TIME]) if row[_TIME] else None
+    return Scene(*values)
 
 
 @contextlib.contextmanager
@@ -453,12 +332,28 @@ def open_csquare_db(path: Path, *, create: bool = False) -> Iterator[CsquareData
     """
     if not create and not has_database(path):
         raise DatabaseError(
-            f"opening the c-square index {path} failed: there is none yet. Publish pairs with "
-            "mosaic_assets.csquares.pairs.write_pairs, then call mosaic_assets.csquares.index.update_index"
+            f"opening the c-square index {path} failed: there is none yet. Drop scene files in inbox/scenes of the data "
+            "home and materialize csquare_index; or, in Python, call write_pairs and then update_index"
         )
+    fresh = not has_database(path)
     connection = open_database(path, SCHEMA, SCHEMA_VERSION, create=create)
     try:
+        if fresh:
+            _use_large_pages(connection)
         connection.execute("PRAGMA cache_size = -32768")  # 32 MB instead of 2: the lists around a place stay at hand
         yield CsquareDatabase(connection, path)
     finally:
         connection.close()
+
+
+def _use_large_pages(connection: sqlite3.Connection) -> None:
+    """Make the pages of an empty database 16 kB: bitsets of 4 kB then share them, which saves a tenth of the file."""
+    connection.execute("PRAGMA busy_timeout = 0")
+    # Another process may have it open already; then it stays as it is, which is as good but for the size.
+    with contextlib.suppress(sqlite3.OperationalError):
+        for statement in ("journal_mode = DELETE", "page_size = 16384"):
+            connection.execute(f"PRAGMA {statement}")
+        connection.execute("VACUUM")
+    with contextlib.suppress(sqlite3.OperationalError):
+        connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA busy_timeout = 30000")

@@ -15,6 +15,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mosaic_assets.errors import StoreError
 from mosaic_assets.store.files import publishing
 
@@ -186,8 +189,27 @@ def read_rows(path: Path, *, bodies: bool, batch: int = 256) -> Iterator[list[di
 
     with _explaining_damage(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
         columns = [name for name in file.schema_arrow.names if bodies or name != "body"]
-        for chunk in file.iter_batches(batch, columns=columns):
-            yield chunk.to_pylist()
+        # One row group at a time with bodies: the writer bounds the bytes of a group, nobody those of 256 rows.
+        parts = [[group] for group in range(file.num_row_groups)] if bodies else [None]
+        for part in parts:
+            for chunk in file.iter_batches(batch, row_groups=part, columns=columns):
+                yield chunk.to_pylist()
+
+
+def read_places(path: Path) -> NDArray[np.int64]:
+    """Read where a round's tiles lie and which bucket each fell in, by position.
+
+    Returns
+    -------
+    int64 of shape (planned, 3): x, y, bucket, the last -1 for a tile that was not judged.
+    """
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    with _explaining_damage(path):
+        table = pq.read_table(path, columns=["x", "y", "bucket_id"], page_checksum_verification=True)
+    columns = [pc.fill_null(table[name], -1).to_numpy() for name in ("x", "y", "bucket_id")]
+    return np.stack(columns, axis=1).astype(np.int64)
 
 
 def has_bodies(path: Path) -> bool:

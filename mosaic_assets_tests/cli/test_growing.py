@@ -153,5 +153,6 @@ def test_the_instance_is_made_ready_for_the_daemon(make_settings) -> None:
     assert (prepared / "workspace.yaml").is_file()
     with open_instance(settings) as instance:
         running = {state.name for state in instance.all_instigator_state() if state.is_running}
-        assert running == {"coverage_sensor", "merge_sensor"}
+        assert running == {"coverage_sensor", "merge_sensor", "inbox_sensor", "contributions_sensor"}
         assert instance.get_dynamic_partitions("biomes") == ["here"]
+    assert settings.inbox.is_dir()

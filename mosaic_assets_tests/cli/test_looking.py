@@ -10,12 +10,17 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from pydantic import BaseModel
 
 from mosaic_assets.library.checks import CHECKS
-from mosaic_assets.settings import Limits, Network, Settings, Target
+from mosaic_assets.settings import Settings
 from mosaic_assets_tests.cli.conftest import Type, run_process
 
-TABLES = {"target": Target, "limits": Limits, "network": Network}
+TABLES = {
+    name: type(field.get_default(call_default_factory=True))
+    for name, field in Settings.model_fields.items()
+    if isinstance(field.get_default(call_default_factory=True), BaseModel)
+}
 SETTINGS = {
     *(name for name in Settings.model_fields if name not in TABLES),
     *(f"{table}.{name}" for table, model in TABLES.items() for name in model.model_fields),
@@ -72,6 +77,24 @@ def test_coverage_of_a_grown_library_agrees_with_its_rows(grown: Path, type_comm
     assert (told["tiles"], told["buckets_with_tiles"]) == (tiles, buckets)
     assert told["target_met"] is True and told["synthetic"] is True
     assert sum(told["outcomes"].values()) == told["asked"]
+
+
+def test_coverage_shows_every_statistic_of_each_biome_and_of_all(grown: Path, type_command: Type) -> None:
+    told = json.loads(type_command("coverage", "--json").out)
+    with closing(sqlite3.connect(library(grown) / "tiles.db")) as connection:
+        hits = connection.execute("SELECT biome, hits FROM hits").fetchall()
+    for row in told["biomes"]:
+        counts = [count for biome, count in hits if biome == row["biome"]]
+        singles, doubles = counts.count(1), counts.count(2)
+        assert row["buckets"] == len(counts)
+        assert row["reachable"] == round(len(counts) + singles * (singles - 1) / (2 * (doubles + 1)))
+        assert row["discovery rate"] == round(singles / sum(counts), 4)
+        assert 0 <= row["new per 1,000"] <= 1000
+    assert {"seen", "filled", "reachable", "discovery_rate", "new_per_1000"} <= set(told["overall"])
+    shown = type_command("coverage").out
+    assert all(name in shown.splitlines()[0] for name in ("buckets", "filled", "reachable", "discovery rate"))
+    assert "new per 1,000" in shown and told["statistics"] in shown and told["summary"] in shown
+    assert f"{told['outcomes']['kept']} kept" in shown
 
 
 def test_coverage_takes_another_target_from_the_command_line(grown: Path, type_command: Type) -> None:

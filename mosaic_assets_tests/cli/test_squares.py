@@ -112,9 +112,16 @@ def test_cover_of_nothing_prints_nothing() -> None:
         (["encode", "nan", "0"], "nan"),
         (["encode", "1", "2", "--resolution", "0.3"], "there is none of 0.3 degrees"),
         (["encode", "1", "2", "--resoluton", "1"], "--resoluton"),
-        (["encode", "x", "2"], "not a valid float"),
+        (["encode", "x", "2"], "'x 2': expected longitude and latitude"),
+        (["encode", "1", "2", "3"], "got 1 2 3"),
+        (["encode", "nowhere.csv"], "reading 'nowhere.csv' failed"),
         (["decode", "9999"], "9999"),
-        (["decode"], "Missing argument"),
+        (["decode", "3414:1**"], "3414:1**"),
+        (["decode", "nowhere.txt"], "'nowhere.txt' is no file, and no list of c-squares"),
+        (["compress", "1000:127"], "1000:127"),
+        (["expand", "9***"], "9***"),
+        (["draw", "3414:227:9", "--output", "x.png"], "3414:227:9"),
+        (["draw", "3414", "--output", "nowhere/x.png"], "writing nowhere/x.png failed"),
         (["cover", "nowhere.geojson"], "No such file"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -140,3 +147,97 @@ def test_a_polygon_that_crosses_itself_is_refused_with_the_place(type_command: T
     (tmp_path / "bowtie.geojson").write_text(json.dumps(bowtie))
     said = type_command("csquare", "cover", "bowtie.geojson")
     assert said.code == 2 and "Self-intersection[1 1]" in said.err
+
+
+# --- lists of codes and points, from arguments, files and pipes -------------------------------------------------------
+
+
+FOUR = ["3414:100:1", "3414:100:2", "3414:100:3", "3414:100:4"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        (FOUR, None),
+        (["|".join(FOUR)], None),
+        (["3414:100:1|3414:100:2", "34141003,34141004"], None),
+        ([], "\n".join(FOUR)),
+        (["-"], "|".join(FOUR)),
+        (["-"], "\r\n".join([*FOUR, "", ""])),
+        ([FOUR[0], "-"], "\n".join(FOUR[1:])),
+        (["FILE"], None),
+        (["3414:100:%"], None),
+    ],
+)
+def test_codes_come_from_arguments_files_and_pipes(tmp_path: Path, given: tuple[list[str], str | None]) -> None:
+    file = tmp_path / "codes.txt"
+    file.write_text("\n".join(FOUR))
+    arguments = [str(file) if argument == "FILE" else argument for argument in given[0]]
+    assert csquare("compress", *arguments, stdin=given[1]).output == "3414:100:*\n"
+    assert csquare("expand", *arguments, "--join", stdin=given[1]).output == "|".join(FOUR) + "\n"
+
+
+def test_compress_and_expand_undo_each_other_through_a_pipe() -> None:
+    short = csquare("compress", "3414:1**:*", "3414:227:4").output
+    assert short == "3414:1**:*\n3414:227:4\n"
+    long = csquare("expand", stdin=short).output
+    assert len(long.splitlines()) == 101
+    assert csquare("compress", stdin=long).output == short
+    assert json.loads(csquare("compress", "--json", stdin=long).output) == ["3414:1**:*", "3414:227:4"]
+
+
+def test_nothing_in_gives_nothing_out() -> None:
+    for command in ("compress", "expand", "decode", "encode"):
+        said = csquare(command, stdin="\n")
+        assert (said.exit_code, said.output) == (0, ""), command
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "147.3 -42.8\n-4 50\n",
+        "147.3,-42.8\n-4,50\n",
+        "147.3;-42.8\n\n-4\t50",
+        "lng,lat\n147.3,-42.8\n-4,50\n",
+        "station,latitude,longitude\nHobart,-42.8,147.3\nBrest,50,-4\n",
+    ],
+)
+def test_encode_reads_points_a_line(tmp_path: Path, text: str) -> None:
+    # 42.8 and 147.3 lie on lines of the grid; the codes are those of the FAQ's rule, as in test_codes.
+    expected = "3414:227:383\n7500:104:100\n"
+    assert csquare("encode", "--resolution", "0.1", stdin=text).output == expected
+    (tmp_path / "points.csv").write_text(text)
+    assert csquare("encode", str(tmp_path / "points.csv"), "--resolution", "0.1").output == expected
+
+
+def test_a_bad_line_of_points_is_named(type_command: Type, tmp_path: Path) -> None:
+    (tmp_path / "points.csv").write_text("lng,lat\n1,2\n3\n")
+    said = type_command("csquare", "encode", "points.csv")
+    assert said.code == 2 and "line 3 of points.csv, '3'" in said.err
+
+
+def test_cover_of_each_feature_by_its_id() -> None:
+    lines = [
+        {"type": "Feature", "id": "a", "geometry": BOX},
+        {"type": "Feature", "properties": {"id": 7}, "geometry": POINT},
+        POINT,
+    ]
+    text = "\n".join(map(json.dumps, lines))
+    said = csquare("cover", "--resolution", "5", "--each", "--compressed", stdin=text)
+    assert said.output == "a\t1101:*\n7\t5000:1\n3\t5000:1\n"
+    said = csquare("cover", "--resolution", "10", "--each", "--json", stdin=text)
+    assert json.loads(said.output)[1] == {"id": "7", "csquares": ["5000"]}
+
+
+def test_draw_writes_a_png_to_a_file_or_a_pipe(tmp_path: Path) -> None:
+    file = tmp_path / "squares.png"
+    assert csquare("draw", "3414:1**:*", "--output", str(file)).output == ""
+    piped = csquare("draw", "-", stdin="3414:1**:*\n")
+    assert file.read_bytes()[:4] == b"\x89PNG"
+    assert piped.stdout_bytes == file.read_bytes()
+
+
+def test_a_person_who_gives_nothing_is_told_not_waited_for(type_command: Type, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    said = type_command("csquare", "decode")
+    assert said.code == 2 and "nothing to read" in said.err

@@ -20,23 +20,15 @@ from hypothesis import strategies as st
 from shapely import Geometry, box, points
 
 from mosaic_assets.csquares import cover, cover_many, encode
-from mosaic_assets.csquares import index as index_module
-from mosaic_assets.csquares.index import IndexReport, index_path, lists_of, rebuild_index, update_index
+from mosaic_assets.csquares import rebuild as rebuild_module
+from mosaic_assets.csquares.index import IndexReport, index_path, rebuild_index, update_index
+from mosaic_assets.csquares.lists import TOUCH, lists_of
 from mosaic_assets.csquares.pairs import codes_of_keys, pairs_path, read_batch, write_pairs
 from mosaic_assets.csquares.search import keys_of_codes, open_index
 from mosaic_assets.errors import DatabaseError, StoreError, UnknownNameError
-from mosaic_assets.store.csquare_db import (
-    BLOCK,
-    CsquareDatabase,
-    Scene,
-    extend_places,
-    open_csquare_db,
-    pack_keys,
-    pack_places,
-    sort_key,
-    unpack_keys,
-    unpack_places,
-)
+from mosaic_assets.store.csquare_db import CsquareDatabase, open_csquare_db
+from mosaic_assets.store.csquare_packing import BLOCK, extend_places, pack_keys, pack_places, unpack_keys, unpack_places
+from mosaic_assets.store.csquare_records import Scene, sort_key
 from mosaic_assets_tests.csquares.test_pairs import START, publish, scenes
 
 AREAS = [
@@ -212,7 +204,7 @@ def test_more_scenes_than_a_block_holds(tmp_path: Path) -> None:
 
 
 def test_a_rebuild_in_several_groups_of_blocks_gives_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(index_module, "_PAIRS_AT_ONCE", 1)
+    monkeypatch.setattr(rebuild_module, "_PAIRS_AT_ONCE", 1)
     test_more_scenes_than_a_block_holds(tmp_path)
 
 
@@ -361,10 +353,10 @@ def _squares() -> Iterator[str]:
 def test_the_lists_of_a_square_are_those_around_and_inside(code: str) -> None:
     """Texts as the judge: a compressed code around or inside shares its digits."""
     (key,) = keys_of_codes(code)
-    numbers = [number for number in lists_of(key) if number < index_module.TOUCH]
+    numbers = [number for number in lists_of(key) if number < TOUCH]
     named = {text.rstrip(":*") for text in codes_of_keys(np.array(numbers, np.int64)).tolist()}
     around = {code[:length] for length in range(4, len(code), 2)}
     inside = {code, *(f"{code}:{place}" for place in range(1, 5))} if len(code) == 8 else {code} - {code[:6]}
-    touching = [number for number in lists_of(key) if number >= index_module.TOUCH]
+    touching = [number for number in lists_of(key) if number >= TOUCH]
     assert named == around | inside
-    assert touching == ([index_module.TOUCH | key] if len(code) <= 6 else [])
+    assert touching == ([TOUCH | key] if len(code) <= 6 else [])

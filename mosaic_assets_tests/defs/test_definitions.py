@@ -36,10 +36,21 @@ ASSETS = {
             "provenance_is_complete": True,
             "tiles_lie_in_their_biome": True,
             "ledger_adds_up": True,
+            "packed_hashes_agree": True,
         },
     ),
     "coverage_report": ({"matplotlib"}, {"bucketed_library"}, {"coverage_target_is_met": False}),
+    "scene_inbox": ({"file"}, set(), {}),
+    "scene_footprints": ({"parquet"}, {"scene_inbox"}, {"footprints_are_complete": True}),
+    "csquare_pairs": ({"parquet"}, {"scene_footprints"}, {"codes_are_valid": True, "covers_equal_geos": True}),
+    "library_footprints": ({"parquet"}, {"bucketed_library"}, {"contributions_are_published": True}),
+    "csquare_index": (
+        {"sqlite"},
+        {"csquare_pairs", "library_footprints"},
+        {"pairs_and_index_agree": True, "scene_counts_agree": True, "no_scene_is_lost_or_doubled": True},
+    ),
 }
+ARCHIVE = {"scene_inbox", "scene_footprints", "csquare_pairs", "library_footprints", "csquare_index"}
 
 HEAVY = ("pandas", "geopandas", "rasterio", "sklearn", "skimage", "matplotlib", "pyarrow", "shapely", "scipy", "PIL")
 
@@ -89,7 +100,7 @@ def test_the_assets_are_these_and_no_others() -> None:
 def test_an_asset_declares_everything_a_reader_of_the_ui_wants(name: str) -> None:
     kinds, dependencies, checks = ASSETS[name]
     spec = next(iter(node(name).specs))
-    assert spec.group_name == "colour_library"
+    assert spec.group_name == ("scene_archive" if name in ARCHIVE else "colour_library")
     assert spec.kinds == kinds
     assert list(spec.owners) == ["team:mosaic_assets"]
     assert spec.code_version == "1"
@@ -103,17 +114,23 @@ def test_an_asset_declares_everything_a_reader_of_the_ui_wants(name: str) -> Non
     assert all(graph.get(key).description for key in graph.asset_check_keys)
 
 
-def test_harvests_alone_are_partitioned_and_share_the_pool_of_the_imagery_providers() -> None:
-    partitioned = {name for name in ASSETS if node(name).partitions_def is not None}
-    assert partitioned == {"harvested_tiles"}
+def test_harvests_and_batches_are_partitioned_and_harvests_share_the_pool_of_the_imagery_providers() -> None:
+    partitions = {name: found.name for name in ASSETS if (found := node(name).partitions_def)}
+    assert partitions == {
+        "harvested_tiles": "biomes", "scene_footprints": "scene_batches", "csquare_pairs": "scene_batches",
+    }  # fmt: skip
     assert {op.pool for op in [node("harvested_tiles").op]} == {IMAGERY_POOL}
 
 
 def test_jobs_sensors_and_schedules_are_these_and_say_what_they_do() -> None:
     repository = defs.get_repository_def()
     jobs = {job.name for job in repository.get_all_jobs() if not job.name.startswith("__")}
-    assert jobs == {"setup_library", "harvest_biome", "merge_library", "verify_library"}
-    assert {sensor.name for sensor in repository.sensor_defs} == {"coverage_sensor", "merge_sensor"}
+    assert jobs == {
+        "setup_library", "harvest_biome", "merge_library", "verify_library",
+        "take_scenes", "ingest_batch", "index_footprints",
+    }  # fmt: skip
+    sensors = {"coverage_sensor", "merge_sensor", "inbox_sensor", "contributions_sensor"}
+    assert {sensor.name for sensor in repository.sensor_defs} == sensors
     assert {schedule.name for schedule in repository.schedule_defs} == {"weekly_harvest", "nightly_checks"}
     for thing in [*repository.sensor_defs, *repository.schedule_defs, *(repository.get_job(name) for name in jobs)]:
         assert thing.description, thing.name

@@ -15,9 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from mosaic_assets.core.checks import Check, CheckResult, Scope, run_check
 from mosaic_assets.errors import StoreError
 from mosaic_assets.library import checks
-from mosaic_assets.library.checks import CHECKS, Check, CheckResult, Scope, run_check
+from mosaic_assets.library.checks import CHECKS
 from mosaic_assets.library.merge import merge_rounds
 from mosaic_assets.settings import Target
 from mosaic_assets_tests.library.painted import PLACES, ask, colourful, grow, harvest

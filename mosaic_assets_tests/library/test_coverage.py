@@ -65,6 +65,43 @@ def test_a_filled_bucket_promises_nothing():
     assert found.useful_per_1000 == 0 and found.filled == 2
 
 
+def test_buckets_about_to_be_filled_counted_by_hand():
+    # 1,000 tiles met, 1,000 to come: a bucket met once gets one more with probability 1/2, two more with 1/4.
+    hits = {1: 1, 2: 1, 3: 998}
+    found = coverage_of(hits, state({1: 1, 2: 1, 3: 100}, {}), floor=2)
+    assert found.fills_per_1000 == pytest.approx(0.5 + 0.5)
+    found = coverage_of(hits, state({1: 1, 2: 1, 3: 100}, {}), floor=3)
+    assert found.fills_per_1000 == pytest.approx(0.25 + 0.25)
+    assert coverage_of(hits, state({1: 9, 2: 9, 3: 100}, {}), floor=3).fills_per_1000 == 0
+
+
+def test_duplicates_fill_buckets_more_slowly():
+    # Bucket 1 was met eight times and kept one tile: a third is expected to take as long as with 8 * 2 / 9 hits.
+    few = coverage_of({1: 8, 2: 992}, state({1: 1, 2: 100}, {}), floor=3)
+    many = coverage_of({1: 8, 2: 992}, state({1: 1, 2: 100}, {}), floor=2)
+    assert 0 < few.fills_per_1000 < many.fills_per_1000 < 1
+    assert few.fills_per_1000 < 1 - (1 / 2) ** 8 * 9  # at least two of eight-fold hits, were all kept
+
+
+@pytest.mark.parametrize(
+    ("target", "lacking"),
+    [(Target(floor=2, share=0.8), 0.6), (Target(floor=2, share=0.5), 0), (Target(floor=2, buckets=4), 3)],
+)
+def test_what_is_lacking_is_counted_in_buckets(target, lacking):
+    # Two reachable buckets, one of them filled.
+    found = coverage_of({1: 5, 2: 5}, state({1: 5, 2: 1}, {}), floor=2)
+    assert found.lacking(target) == pytest.approx(lacking)
+    assert found.meets(target) is (lacking == 0)
+
+
+def test_the_statistics_name_seen_reachable_filled_rate_and_prediction():
+    # Chao1 3.5 and rate 0.5 as above; beyond the sample f0 (1 - (1 - r)^1000) = 0.5.
+    found = coverage_of({1: 1, 2: 1, 3: 2}, state({1: 1, 2: 1, 3: 2}, {}), floor=2)
+    assert found.statistics == (
+        "3 buckets seen of about 4, 1 filled; 50.0% of tiles find a new one, 1,000 more about 0.5"
+    )
+
+
 def test_a_bucket_met_but_never_kept_is_seen_and_not_filled():
     found = coverage_of({7: 4}, state({}, {}), floor=1)
     assert (found.seen, found.filled) == (1, 0)
@@ -147,10 +184,14 @@ def test_the_table_of_biomes_counted_by_hand(mixed):
         "buckets": 2,
         "filled": 1,
         "reachable": 2,
+        # 7 tiles were judged, 5 in one bucket and 2 in another: none is alone in its bucket.
+        "discovery rate": 0.0,
+        "new per 1,000": 0.0,
         "status": "wanted",
     }
     assert "useful ones" in why
     assert (rows["east"]["rounds"], rows["east"]["asked"], rows["east"]["why"]) == (0, 0, "not harvested yet")
+    assert (rows["east"]["discovery rate"], rows["east"]["new per 1,000"]) == (1.0, 1000.0)
 
 
 def test_the_columns_of_the_table_add_up_to_what_was_asked(mixed):
@@ -169,6 +210,7 @@ def test_the_summary_is_plain_values(mixed):
     }  # fmt: skip
     assert (found["sources"], found["synthetic"], found["target_met"]) == (["painted"], False, False)
     assert found["overall"]["filled"] == 1 and found["overall"]["share"] == 0.5
+    assert found["statistics"].startswith("2 buckets seen of about 2, 1 filled")
 
 
 def test_the_summary_says_that_imagery_is_synthetic(home):

@@ -5,18 +5,16 @@ from __future__ import annotations
 import shutil
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from mosaic_assets.core.records import Outcome
 from mosaic_assets.core.sampling import plan_tiles
 from mosaic_assets.errors import GeometryError, SourceUnavailableError, StoreError, UnknownNameError, ZoomError
 from mosaic_assets.library.biomes import find_biome
-from mosaic_assets.library.harvest import _biome_seed, _next_gap, harvest_round, plan_round
+from mosaic_assets.library.harvest import _biome_seed, harvest_round, plan_round
 from mosaic_assets.library.merge import merge_rounds
-from mosaic_assets.settings import Settings
+from mosaic_assets.settings import Settings, Target
 from mosaic_assets.store.rounds import read_header, round_path
-from mosaic_assets_tests.library.painted import RECORD, WEST, PaintedSource, answering, harvest
+from mosaic_assets_tests.library.painted import RECORD, WEST, PaintedSource, answering, colourful, harvest, one_colour
 
 
 def nothing(tile):
@@ -129,7 +127,7 @@ def test_the_round_that_takes_the_last_tile_says_so(new_home, short_of_the_end):
 
 
 def test_an_exhausted_place_is_asked_for_nothing_and_publishes_nothing(new_home):
-    home = new_home(round_tiles=1000)
+    home = new_home(round_tiles=1000, first_round_tiles=1000)
     harvest(home, "west", paint=nothing)
     source = PaintedSource(nothing)
     report = harvest_round("west", home, source=source)
@@ -144,12 +142,6 @@ def test_a_round_file_that_was_moved_away_is_asked_for_anew(home, tmp_path):
     fourth, fifth = asked_in_rounds(home, 2)
     assert fourth == second
     assert not {*fifth} & {*first, *second, *third}
-
-
-def test_a_gap_is_filled_by_a_shorter_round_when_there_is_room_for_no_more(new_home, tmp_path):
-    _, second, _ = asked_in_rounds(new_home(round_tiles=10), 3)
-    shutil.move(round_path(new_home().harvest, "west", 2), tmp_path)
-    assert asked_in_rounds(new_home(round_tiles=25), 1)[0] == second
 
 
 def test_filling_a_gap_of_an_exhausted_place_leaves_it_exhausted(new_home, tmp_path):
@@ -201,14 +193,45 @@ def test_a_damaged_round_stops_its_biome_and_no_other(home):
     assert plan(home, "east").start == 0
 
 
-@given(st.lists(st.integers(1, 12), max_size=8), st.integers(1, 9), st.data())
-def test_gaps_are_filled_until_every_position_is_taken_once(lengths, count, data):
-    starts = [sum(lengths[:index]) for index in range(len(lengths))]
-    intervals = list(zip(starts, lengths, strict=True))
-    taken = [one for one in intervals if data.draw(st.booleans())]
-    for _ in range(sum(lengths) + 1):
-        start, length = _next_gap(taken, count)
-        taken.append((start, length))
-    positions = [at for start, length in taken for at in range(start, start + length)]
-    assert len(positions) == len(set(positions))
-    assert {*range(sum(lengths))} <= {*positions}
+# Focused rounds
+
+
+def halves(tile):
+    """Ten colours in the north of the place, one in the south."""
+    return colourful(tile) if tile.y < 121 else one_colour(tile)
+
+
+def test_a_first_round_is_short(new_home):
+    home = new_home(round_tiles=60, first_round_tiles=20)
+    assert [len(part) for part in asked_in_rounds(home, 3)] == [20, 60, 60]
+
+
+def test_further_rounds_look_where_buckets_lack_tiles(new_home):
+    home = new_home(round_tiles=40, target=Target(floor=5, buckets=4999))
+    harvest(home, "west", paint=halves)
+    merge_rounds(home)
+    first = {tile.y for tile in plan(new_home("fresh", round_tiles=40)).tiles}
+    assert max(first) >= 121  # the place's south is planned for, too
+    assert sum(tile.y < 121 for tile in plan(home).tiles) > 0.8 * len(plan(home).tiles)
+
+
+def test_a_focused_plan_stays_the_same_until_its_round_is_published_and_nothing_is_asked_twice(new_home):
+    home = new_home(round_tiles=30, target=Target(floor=5, buckets=4999))
+    asked = []
+    for _ in range(tiles_of_west(home) // 30 + 2):
+        before = plan(home)
+        assert plan(home) == before
+        source = PaintedSource(halves)
+        harvest_round("west", home, source=source)
+        assert source.asked == before.tiles
+        asked += source.asked
+        merge_rounds(home)
+    assert len(asked) == len(set(asked)) == tiles_of_west(home)
+
+
+def test_where_no_library_is_the_very_next_tiles_are_taken(new_home):
+    home = new_home(round_tiles=20)
+    harvest(home, "west", paint=halves)
+    biome = find_biome("west", home)
+    sequence = plan_tiles(biome.geometry(), 8, seed=_biome_seed(home.seed, "west"), start=20, count=20)
+    assert plan(home).tiles == sequence

@@ -16,10 +16,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mosaic_assets.core.checks import Scope, run_check
 from mosaic_assets.errors import BusyError, CentroidsError, DatabaseError
 from mosaic_assets.library import repair
 from mosaic_assets.library.centroids import load_centroids, publish_centroids
-from mosaic_assets.library.checks import CHECKS, Scope, run_check
+from mosaic_assets.library.checks import CHECKS
 from mosaic_assets.library.inspection import Fault
 from mosaic_assets.library.merge import merge_rounds
 from mosaic_assets.library.repair import repair_library

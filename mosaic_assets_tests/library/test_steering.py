@@ -197,6 +197,84 @@ def test_every_biome_gets_its_turn_before_any_gets_its_second():
     assert asked == names
 
 
+# How long a wave is
+
+COMMON = dict.fromkeys(range(20), 20)
+
+
+def lacking(buckets, planned=1000):
+    """Three biomes of 410 tiles, each with five buckets that lack one tile; and a target that lacks some buckets.
+
+    One of those gets its tile among 1,000 more with probability 1 - (410 / 1410)^2 = 0.92, so a biome promises 4.6.
+    """
+    own = {"a": range(200, 205), "b": range(300, 305), "c": range(400, 405)}
+    hits = {name: {**COMMON, **dict.fromkeys(buckets, 2)} for name, buckets in own.items()}
+    known = state(hits, [merged(name, planned=planned) for name in hits])
+    return known, Target(floor=3, buckets=len(COMMON) + buckets)
+
+
+@pytest.mark.parametrize(("buckets", "wave"), [(1, ["a"]), (4, ["a"]), (5, ["a", "b"]), (10, ["a", "b", "c"])])
+def test_a_wave_asks_for_no_more_rounds_than_are_expected_to_fill_what_is_lacking(buckets, wave):
+    assert ask("abc", *lacking(buckets)).requests == wave
+
+
+def test_small_rounds_promise_less_and_make_longer_waves():
+    assert ask("abc", *lacking(4, planned=1000)).requests == ["a"]
+    assert ask("abc", *lacking(4, planned=500)).requests == ["a", "b"]
+
+
+def test_biomes_that_nobody_knows_are_asked_for_however_little_is_lacking():
+    assert ask("abcdef", *lacking(1)).requests == ["d", "e", "f", "a"]
+
+
+def test_a_biome_left_out_of_a_short_wave_stays_wanted():
+    decision = ask("abc", *lacking(1))
+    assert status_of(decision, "b").status is Status.WANTED and not decision.done
+
+
+def test_waves_of_a_simulated_library_reach_its_target_without_a_tile_too_many_in_the_last():
+    # Whatever is trimmed, the loop ends at the target and not before.
+    random = np.random.default_rng(2)
+    hits, rounds, target = {}, [], Target(floor=3, buckets=60)
+    for number in range(1, 40):
+        known = state(hits, list(rounds))
+        decision = ask("abcd", known, target)
+        if not decision.requests:
+            break
+        for name in decision.requests:
+            drawn = (random.zipf(1.5, 100) + "abcd".index(name) * 40) % 200
+            for bucket in drawn.tolist():
+                counts = hits.setdefault(name, {})
+                counts[bucket] = counts.get(bucket, 0) + 1
+            rounds.append(merged(name, number))
+    assert decision.target_met and decision.overall.filled >= 60
+    assert number > 2
+
+
+# A place that changed
+
+
+def test_a_replanned_biome_is_exhausted_no_more():
+    known = state({"a": POOR}, [merged("a", exhausted=True)])
+    assert status_of(ask("a", known), "a").status is Status.EXHAUSTED
+    again = ask("a", known, replanned=frozenset("a"))
+    assert status_of(again, "a").status is Status.WANTED and again.requests == ["a"]
+
+
+def test_a_replanned_biome_keeps_its_limits():
+    known = state({"a": POOR}, [merged("a", 1), merged("a", 2, exhausted=True)])
+    verdict = status_of(ask("a", known, limits=Limits(max_rounds=2), replanned=frozenset("a")), "a")
+    assert verdict.status is Status.EXHAUSTED and "limit of 2 rounds" in verdict.reason
+
+
+def test_a_verdict_tells_the_biomes_statistics_and_none_before_its_first_round():
+    # 5 seen; f1 = 4, f2 = 0: Chao1 = 5 + 4 * 3 / 2 = 11; one in 13.5 tiles is new: 4 / 54.
+    decision = ask("ab", state({"a": POOR}))
+    told = status_of(decision, "a").statistics
+    assert told.startswith("5 buckets seen of about 11, 1 filled; 7.4% of tiles find a new one")
+    assert status_of(decision, "b").statistics == ""
+
+
 def test_the_same_knowledge_gives_the_same_decision():
     known = state({"a": POOR, "b": POOR, "c": POOR})
     assert ask("abc", known).requests == ask("cba", known).requests

@@ -11,7 +11,7 @@ import pytest
 
 from mosaic_assets import __version__
 from mosaic_assets.core.records import Outcome, Tile
-from mosaic_assets.errors import GeometryError, SettingsError, SourceUnavailableError
+from mosaic_assets.errors import GeometryError, SettingsError, SourceError, SourceUnavailableError
 from mosaic_assets.settings import load_settings
 from mosaic_assets.sources.client import retry_after_s
 from mosaic_assets.sources.xyz import FAILED_IN_A_ROW, UNREACHABLE_AT_ONCE, XyzSource
@@ -304,6 +304,19 @@ def test_a_server_that_is_down_is_given_up_at_once(record_at, open_xyz, closed_p
     with pytest.raises(SourceUnavailableError, match=f"127.0.0.1 port {closed_port} .*connection refused") as caught:
         answered += source.fetch(row(1000))
     assert caught.value.passing
+
+
+def test_a_server_that_refuses_every_tile_is_given_up_for_good_and_a_few_refusals_are_only_tiles(
+    server, record_at, open_xyz
+):
+    for x in range(100):
+        server.on(f"/10/{x}/0", answer(403))
+    with pytest.raises(SourceError, match=r"refused the first 20 tiles .* status 403.*access key") as caught:
+        list(open_xyz(record_at(server.url)).fetch(row(100)))
+    assert not caught.value.passing
+    server.on("/10/0/0", answer())
+    fetched = list(open_xyz(record_at(server.url)).fetch(row(100)))
+    assert [one.outcome for one in fetched] == [None] + [Outcome.REFUSED] * 99
 
 
 def test_a_few_refused_connections_are_only_failed_tiles(record_at, open_xyz, closed_port):

@@ -1,0 +1,206 @@
+"""Where a tile's time goes on its way into the library, what binds each stage, storage formats, memory, distant servers.
+
+``python -m benchmarks.harvest_stages``, on real tiles cut from the mosaics.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.support.real_tiles import real_tiles
+from benchmarks.support.tile_server import running_tile_server
+from mosaic_assets.core.colour import lab_of
+from mosaic_assets.core.imaging import decode_tile
+from mosaic_assets.core.phash import phash
+from mosaic_assets.core.records import Fetched, Outcome, Tile
+from mosaic_assets.core.storage import TileFormat, store_as, suffix_of
+from mosaic_assets.library.centroids import ensure_centroids
+from mosaic_assets.library.harvest import BATCH, _rows
+from mosaic_assets.library.judge import Judgement, assign_buckets, new_canvas
+from mosaic_assets.library.publish import write_picture
+from mosaic_assets.settings import Network, load_settings
+from mosaic_assets.sources.client import HttpClient
+from mosaic_assets.store.library_db import LibraryRow
+from mosaic_assets.store.rounds import RoundWriter
+
+TILES = 960
+
+
+def cpu_ms(work: Callable[[], object], tiles: int = TILES) -> float:
+    """CPU time of this process, ms a tile, at the second time: caches and imports are warm."""
+    work()
+    began = time.process_time()
+    work()
+    return (time.process_time() - began) / tiles * 1000
+
+
+def batches(images: np.ndarray) -> Iterable[np.ndarray]:
+    """Parts of as many tiles as are judged together."""
+    return (images[start : start + BATCH] for start in range(0, len(images), BATCH))
+
+
+def stages(bodies: list[bytes], folder: Path) -> None:
+    """Print CPU and share of each stage."""
+    from threadpoolctl import threadpool_limits
+
+    centroids, _ = ensure_centroids(folder / "mosaic_library", 1)
+    tree, canvas = centroids.tree(), new_canvas(BATCH)
+    images = np.stack([decode_tile(body)[0] for body in bodies])  # type: ignore[misc]
+    scratch = np.empty((256, 769), np.uint8)
+    settings = load_settings(home=folder)
+    tiles = [Tile(16_000 + number, 11_000, 15) for number in range(len(bodies))]
+    judged = [
+        Judgement(Fetched(tile, body, None, datetime.now(UTC)), Outcome.CANDIDATE, "", 1, "0" * 16, (1.0, 2.0, 3.0), "a" * 64)
+        for tile, body in zip(tiles, bodies, strict=True)
+    ]  # fmt: skip
+    pngs = [store_as(image, b"", TileFormat.PNG, scratch) for image in images]
+
+    def fetch() -> None:
+        client = HttpClient(Network(), requests_per_s=None, max_connections=20)
+        for _ in client.get_all(f"http://127.0.0.1:{port}/15/1/{number}" for number in range(len(bodies))):
+            continue
+
+    def round_file() -> None:
+        writer = RoundWriter(folder / "round.parquet")
+        for start in range(0, len(tiles), BATCH):
+            writer.append(_rows(tiles[start : start + BATCH], start, judged[start : start + BATCH]))
+        writer.abandon()
+
+    def files() -> None:
+        (folder / "mosaic_library" / "temp").mkdir(exist_ok=True)
+        (folder / "mosaic_library" / "bucket_0001").mkdir(exist_ok=True)
+        for number, content in enumerate(pngs):
+            write_picture(settings, _row(number), content)
+
+    def colours() -> None:
+        for part in batches(images):
+            assign_buckets(lab_of(part), tree)
+
+    def decode() -> None:
+        for body in bodies:
+            decode_tile(body, canvas[0])
+
+    def png() -> None:
+        for image in images:
+            store_as(image, b"", TileFormat.PNG, scratch)
+
+    plan = [
+        ("fetch", fetch, "one thread for 20 connections; else a distant server's round trip"),
+        ("decode JPEG", decode, "entropy decoding, about half of it"),
+        ("mean colour, LAB, bucket", colours, "reading 192 KiB of pixels"),
+        (
+            "perceptual hash",
+            lambda: [phash(part) for part in batches(images)],
+            "grey and Lanczos, to the bit as Pillow's",
+        ),
+        ("round file", round_file, "nil"),
+        ("decode again (merge)", decode, "the round keeps 17 KiB, not 192"),
+        ("PNG", png, "deflate: the one that binds"),
+        ("file: write, sync, rename", files, "the file system's journal; less in memory"),
+    ]
+    with running_tile_server() as (_, port, _), threadpool_limits(1, "blas"):
+        table = [(name, cpu_ms(work), limit) for name, work, limit in plan]
+    total = sum(cost for _, cost, _ in table)
+    cores = os.cpu_count() or 1
+    print(f"\nstage of a kept tile{'':14}CPU ms   share   limit")
+    for name, cost, limit in table:
+        print(f"  {name:32}{cost:6.3f}{cost / total:8.0%}   {limit}")
+    print(f"  {'sum':32}{total:6.3f}: at most {cores * 1000 / total:,.0f} tiles/s on {cores} cores")
+
+
+def _row(number: int) -> LibraryRow:
+    values = dict.fromkeys(LibraryRow.__slots__, 0)
+    return LibraryRow(**{**values, "id": str(number), "filepath": f"mosaic_library/bucket_0001/{number}.png"})  # type: ignore[arg-type]
+
+
+def formats(bodies: list[bytes]) -> None:
+    """Print bytes and CPU of each storage format."""
+    some = bodies[:240]
+    pairs = [(decode_tile(body)[0], body) for body in some]
+    scratch = np.empty((256, 769), np.uint8)
+    print("\ntile_format    KiB a tile   CPU ms a tile")
+    for chosen in TileFormat:
+        sizes: list[int] = []
+
+        def write(chosen: TileFormat = chosen, sizes: list[int] = sizes) -> None:
+            sizes[:] = [len(store_as(image, body, chosen, scratch)) for image, body in pairs]  # type: ignore[arg-type]
+
+        cost = cpu_ms(write, len(some))
+        name = f"{chosen} ({suffix_of(some[0], chosen)})"
+        print(f"  {name:15}{sum(sizes) / len(sizes) / 1024:8.1f}{cost:14.2f}")
+
+
+MEASURE = """
+import json, sys
+from pathlib import Path
+from benchmarks.harvest import BIOME, settings_for
+from mosaic_assets.library.harvest import harvest_round
+settings = settings_for(Path(sys.argv[1]), int(sys.argv[2]), 10**6, int(sys.argv[3]))
+harvest_round(BIOME, settings.model_copy(update={"round_tiles": 40, "first_round_tiles": 40}))  # imports do not count
+report = harvest_round(BIOME, settings)
+status = Path("/proc/self/status")  # getrusage would tell of the parent's memory, too: it outlives exec
+peak = int(status.read_text().split("VmHWM:")[1].split()[0]) * 1024 if status.exists() else 0
+print(json.dumps({"MiB": peak / 2**20, "tiles": report.planned, "seconds": report.seconds}))
+"""
+
+
+def _harvest(folder: Path, port: int, tiles: int) -> dict[str, float]:
+    home = Path(tempfile.mkdtemp(dir=folder)) / "home"
+    shutil.copytree(folder / "mosaic_library", home / "mosaic_library")
+    command = [sys.executable, "-c", MEASURE, str(home), str(port), str(tiles)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1])
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+def memory(folder: Path) -> None:
+    """Print the peak memory of harvests of growing size."""
+    print("\nround of tiles   peak memory of the process, MiB")
+    with running_tile_server() as (_, port, _):
+        for tiles in (100, 1_000, 10_000):
+            print(f"  {tiles:12,}   {_harvest(folder, port, tiles)['MiB']:8.0f}")
+    print(
+        "  bound beyond imports: bodies of 40 requests, of workers + 1 batches (4 MiB each), a canvas of 12 MiB a worker"
+    )
+
+
+def distant(folder: Path) -> None:
+    """Print the rate against a server whose answers take 100 ms, beside what the connections allow."""
+    delay, tiles = 0.1, 1_000
+    with running_tile_server(delay) as (_, port, _):
+        found = _harvest(folder, port, tiles)
+    rate, allowed = found["tiles"] / found["seconds"], 20 / delay
+    print(
+        f"\nanswers that take 100 ms, 20 connections: {rate:.0f} tiles/s of {allowed:.0f} possible ({rate / allowed:.0%})"
+    )
+
+
+def main() -> None:
+    """Measure and print everything."""
+    folder = Path(tempfile.mkdtemp())
+    try:
+        bodies = real_tiles()[:TILES]
+        print(f"{len(bodies)} real tiles of {sum(map(len, bodies)) / len(bodies) / 1024:.1f} KiB on average")
+        stages(bodies, folder)
+        formats(bodies)
+        memory(folder)
+        distant(folder)
+    finally:
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()
