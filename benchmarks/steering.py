@@ -3,9 +3,10 @@
 Policies take tiles from the same pools, in an order drawn anew for every seed. Printed is what each asks for until as
 many buckets hold the floor as reference 1's fixed weights fill, as a part of what those ask for; a wave counts whole.
 Reference 1 keeps no places, so it asks for tiles of small places again and again; the same weights without repeats stand
-beside it, to tell what steering adds. *Ours* is the real `decide`, called once a wave as the sensor does. *Palettes
-known* is a greedy choice among biomes that knows their tiles beforehand: more than any choice among biomes can promise.
-*Focused* chooses within biomes too, with `focus`. Rounds are 1,000 tiles long where nothing else is said.
+beside it, to tell what steering adds. *Among biomes* is the real `decide`, called once a wave as the sensor does; *ours*
+chooses within biomes too, with the real `focus`, after a short first round: what a harvest does. *Palettes known* is a
+greedy choice among biomes that knows their tiles beforehand: more than any choice among biomes can promise. Rounds are
+1,000 tiles long where nothing else is said.
 
 Three worlds: the embedded imagery, drawn tile by tile once (about 4 ms each; ``--cache`` keeps them); a simulated one of
 overlapping palettes, another for every seed, without places; and windows of 64 pixels of the real mosaics, five places,
@@ -317,12 +318,12 @@ def policies(tiles: int) -> dict[str, Policy]:
     return {
         "fixed, no repeats": weights(_fixed),
         "uniform": weights(lambda world: dict.fromkeys(world, 1.0)),
-        "ours": ours(),
-        f"ours, rounds of {quarter}": ours(tiles=quarter),
+        "among biomes": ours(),
+        f"among biomes, by {quarter}": ours(tiles=quarter),
         "palettes known": lambda world, floor, goal, _: all_known(world, floor, goal),
-        "focused": ours(focused=True),
-        f"focused, first {quarter}": ours(focused=True, first=quarter),
-        f"focused, rounds of {quarter}": ours(focused=True, tiles=quarter),
+        "ours": ours(focused=True, first=quarter),  # the default settings
+        "ours, long first round": ours(focused=True),
+        f"ours, rounds of {quarter}": ours(focused=True, tiles=quarter),
     }
 
 
@@ -344,7 +345,7 @@ def policies_table(
         goals.append([max(1, int(level * curve[-1][1])) for level in LEVELS])
         base.append([reached(curve, goal) for goal in goals[-1]])
         for name, policy in policies(tiles).items():
-            if not name.startswith("focused") or all(pool.place is not None for pool in world.values()):
+            if not name.startswith("ours") or all(pool.place is not None for pool in world.values()):
                 needed = [policy(world, floor, goal, seed) for goal in goals[-1]]
                 ratios.setdefault(name, []).append([n / whole for n, whole in zip(needed, base[-1], strict=True)])
     print(f"\n{title}: buckets with {floor} or more tiles, {seeds} seeds, rounds of {tiles:,}")
