@@ -130,12 +130,12 @@ def settled_files(settings: Settings, now: datetime) -> list[Path]:
     >>> len(settled_files(settings, now)), len(settled_files(settings, now + timedelta(minutes=1)))
     (0, 1)
     """
-    latest = now.timestamp() - settings.archive.settle_s
+    now_s, settle_s = now.timestamp(), settings.archive.settle_s
     found = []
     for path in waiting_files(settings):
         with contextlib.suppress(OSError):  # gone, or not ours to look at; there is another look later
             planned, changed_s = _look_at(path)
-            if changed_s <= latest:
+            if abs(now_s - changed_s) >= settle_s:  # a time yet to come is of before the clock was set back
                 found.append((planned.modified_ns, path.name, path))
     return [path for _, _, path in sorted(found)]
 

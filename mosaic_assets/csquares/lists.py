@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mosaic_assets.core import csquare_arrays as arrays
 from mosaic_assets.store.csquare_packing import BITS, BLOCK, BLOCK_BITS, GAPS, unpack_gaps, unpack_places
@@ -79,7 +80,9 @@ def runs_of(postings: Ints) -> Iterator[tuple[int, Ints]]:
         yield list_id, places[start:end]
 
 
-def flags_of(lists: Iterable[tuple[int, int, bytes]], low: int, high: int) -> Bools:
+def flags_of(
+    lists: Iterable[tuple[int, int, bytes]], low: int, high: int, held: NDArray[np.uint8] | None = None
+) -> Bools:
     r"""Return which slots of a range are on any of some lists.
 
     Parameters
@@ -88,6 +91,8 @@ def flags_of(lists: Iterable[tuple[int, int, bytes]], low: int, high: int) -> Bo
         Lists of any blocks; see `mosaic_assets.store.csquare_packing.pack_places`.
     low, high : int
         The first slot and the one behind the last, low <= high.
+    held : (n,) uint8, optional
+        Slots from 0 to ``high`` at least that count as well, a bit each, the least significant first.
 
     Returns
     -------
@@ -99,7 +104,7 @@ def flags_of(lists: Iterable[tuple[int, int, bytes]], low: int, high: int) -> Bo
     [True, True, True, False]
     """
     low, skipped = low & ~7, low & 7
-    bits = np.zeros((high - low + 7) >> 3, np.uint8)
+    bits = np.zeros((high - low + 7) >> 3, np.uint8) if held is None else held[low >> 3 : (high + 7) >> 3].copy()
     gaps: list[bytes] = []
     starts: list[int] = []
     found: list[Ints] = []
@@ -117,9 +122,9 @@ def flags_of(lists: Iterable[tuple[int, int, bytes]], low: int, high: int) -> Bo
         else:
             found.append(unpack_places(kind, packed) + start)
     flags = np.unpackbits(bits, bitorder="little").view(bool)
-    for first in range(0, len(gaps), _AT_ONCE):
-        found.append(unpack_gaps(gaps[first : first + _AT_ONCE], starts[first : first + _AT_ONCE]))
-    cut = low & (BLOCK - 1) or len(flags) & (BLOCK - 1)  # lists of whole blocks stay within the range
+    parts = (slice(first, first + _AT_ONCE) for first in range(0, len(gaps), _AT_ONCE))
+    found.extend(unpack_gaps(gaps[part], starts[part]) for part in parts)
+    whole = len(flags) > 0 and not (low | len(flags)) & (BLOCK - 1)  # lists of whole blocks stay within the range
     for places in found:
-        flags[places[(places >= 0) & (places < len(flags))] if cut else places] = True
+        flags[places if whole else places[(places >= 0) & (places < len(flags))]] = True
     return flags[skipped : high - low]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypedDict
 
@@ -63,12 +63,54 @@ def place_of(where: Mapping[str, object]) -> str | None:
     >>> place_of({"point": (147.3, -42.8), "platform": "NOAA-12"})
     'point'
     """
-    if not _WORDS.issuperset(where):
-        raise SettingsError(f"searching by {sorted(set(where) - _WORDS)}: expected {', '.join((*_PLACES, *_FILTERS))}")
-    places = [name for name in _PLACES if where.get(name) is not None]
+    places = []
+    for name, value in where.items():
+        if name not in _WORDS:
+            raise SettingsError(f"searching by {name!r}: expected {', '.join((*_PLACES, *_FILTERS))}")
+        if value is not None and name in _PLACES:
+            places.append(name)
     if len(places) > 1:
-        raise SettingsError(f"searching by {' and '.join(places)} at once: give one place, or join them in a geometry")
+        raise SettingsError(
+            f"searching by {' and '.join(sorted(places))} at once: give one place, or join them in a geometry"
+        )
     return places[0] if places else None
+
+
+def keys_of_place(where: Where, keys_of_scene: Callable[[str], Ints]) -> list[int] | None:
+    """Return the keys of the squares that stand for the place of a search; None for everywhere.
+
+    Parameters
+    ----------
+    where : Where
+    keys_of_scene : callable
+        Gives the keys of a scene's compressed squares by its id.
+
+    Raises
+    ------
+    CodeError
+        Not a c-square, or one smaller than half a degree; a resolution other than 10, 5, 1 and 0.5.
+    GeometryError
+        A place outside the world, or a geometry that cannot be covered.
+    SettingsError
+        Two places at once, or a word that means nothing here.
+
+    Examples
+    --------
+    >>> keys_of_place({"point": (0.1, 0.1), "resolution": 10}, lambda scene: np.zeros(0, np.int64))
+    [0]
+    """
+    place, resolution = place_of(where), where.get("resolution")
+    level = level_at(resolution)
+    if place is None:
+        return None
+    if place == "codes":
+        return keys_of_codes(where["codes"], None if resolution is None else level)
+    if place == "point":
+        return [point_key(where["point"], level)]
+    if place == "scene":
+        found: list[int] = keys_of_ids(ids_at(keys_of_scene(where["scene"]), level), level).tolist()
+        return found
+    return area_keys(where["geometry"] if place == "geometry" else where["box"], level)
 
 
 def level_at(resolution: float | None) -> int:

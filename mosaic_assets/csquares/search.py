@@ -14,36 +14,25 @@ the index changes, ids for ever.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, Unpack
 
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import NDArray
 
 from mosaic_assets.core import csquare_arrays as arrays
 from mosaic_assets.csquares.compress import compress
+from mosaic_assets.csquares.holding import CatalogueStaleError, Holding
 from mosaic_assets.csquares.index import index_path
-from mosaic_assets.csquares.lists import LIST_BITS, flags_of, lists_of
 from mosaic_assets.csquares.merging import KEY_LEVEL
 from mosaic_assets.csquares.overlap import Overlap, overlap, overlap_of_keys
 from mosaic_assets.csquares.pairs import codes_of_keys
-from mosaic_assets.csquares.places import (
-    Where,
-    area_keys,
-    ids_at,
-    keys_of_codes,
-    keys_of_ids,
-    level_at,
-    moment_of,
-    place_of,
-    point_key,
-)
+from mosaic_assets.csquares.places import Where, ids_at, keys_of_codes, keys_of_place, level_at, moment_of
 from mosaic_assets.errors import SettingsError, UnknownNameError
 from mosaic_assets.store.csquare_db import CsquareDatabase, open_csquare_db
-from mosaic_assets.store.csquare_packing import BLOCK, BLOCK_BITS
-from mosaic_assets.store.csquare_records import NO_TIME, Catalogue, Scene
+from mosaic_assets.store.csquare_records import NO_TIME, Scene
 
 __all__ = ["Overlap", "Page", "SceneIndex", "Where", "keys_of_codes", "open_index", "overlap"]
 
@@ -55,10 +44,6 @@ _WIDE = 64_000_000
 
 
 T = TypeVar("T")
-
-
-class _CatalogueStaleError(Exception):
-    """The index has changed since its catalogue was read; never leaves this module."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +63,8 @@ class SceneIndex:
 
     def __init__(self, db: CsquareDatabase) -> None:
         self._db = db
-        self._generation = -1
-        self._catalogue = Catalogue(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.uint16), (), 0)
-        self._in_place = True
-        self._ids: npt.NDArray[Any] | None = None
+        self._held = Holding(db)
+        self._ids: NDArray[Any] | None = None
 
     def search(self, *, limit: int = 100, page: int = 1, **where: Unpack[Where]) -> Page:
         """Return a page of the scenes that include all or part of a place.
@@ -118,7 +101,7 @@ class SceneIndex:
         with self._db.reading() as generation:
             self._renew(generation)
             numbers = self._find(where)
-            slots = self._catalogue.order[numbers[(page - 1) * limit : page * limit]]
+            slots = self._held.catalogue.order[numbers[(page - 1) * limit : page * limit]]
             return Page(len(numbers), page, limit, self._db.scenes(slots) if len(slots) else [])
 
     def count(self, **where: Unpack[Where]) -> int:
@@ -134,9 +117,7 @@ class SceneIndex:
 
         The first call reads all ids of the index into memory, about 50 ms and 24 bytes a scene for ids of 6 letters.
         """
-        with self._db.reading() as generation:
-            self._renew(generation)
-            found = self._all_ids()[self._find(where)]
+        found = self._answer(where, lambda where: self._all_ids()[self._find(where)])
         if found.dtype.kind == "U":
             return found
         return found.astype(f"<U{max(1, int(np.strings.str_len(found).max(initial=0)))}")
@@ -145,13 +126,13 @@ class SceneIndex:
         """Return scenes by their numbers."""
         with self._db.reading() as generation:
             self._renew(generation)
-            return self._db.scenes(self._catalogue.order[numbers])
+            return self._db.scenes(self._held.catalogue.order[numbers])
 
     def platforms(self) -> list[str]:
         """Return the platforms that scenes of the index have, sorted."""
         with self._db.reading() as generation:
             self._renew(generation)
-            return sorted(self._catalogue.names[number] for number in np.unique(self._catalogue.platforms))
+            return sorted(self._held.catalogue.names[number] for number in np.unique(self._held.catalogue.platforms))
 
     def squares_of(self, scene: str, resolution: float = 0.5, *, compressed: bool = False) -> list[str]:
         """Return the sorted codes of the squares that a scene includes all or part of.
@@ -207,10 +188,8 @@ class SceneIndex:
 
     def _renew(self, generation: int) -> None:
         """Read the catalogue anew if the index has changed; call it inside `CsquareDatabase.reading`."""
-        if generation != self._generation:
-            self._catalogue, self._ids = self._db.catalogue(), None
-            self._in_place = self._catalogue.in_place
-            self._generation = generation
+        if self._held.renew(generation):
+            self._ids = None
 
     def _answer(self, where: Where, question: Callable[[Where], T]) -> T:
         """Answer from one state of the index, with a catalogue to match.
@@ -218,29 +197,23 @@ class SceneIndex:
         A question that reads lists and nothing else needs one statement, which tells whether the catalogue still
         holds. All others, and this one if it does not, need a transaction.
         """
-        if self._generation >= 0 and where.get("scene") is None:
+        if self._held.generation >= 0 and where.get("scene") is None:
             try:
                 return question(where)
-            except _CatalogueStaleError:
-                self._generation = -1
+            except CatalogueStaleError:
+                self._held.generation = -1
         with self._db.reading() as generation:
             self._renew(generation)
             return question(where)
 
-    def _lists(self, ids: list[int]) -> list[tuple[int, int, bytes]]:
-        generation, lists = self._db.lists(ids)
-        if generation != self._generation:
-            raise _CatalogueStaleError
-        return lists
-
     def _count(self, where: Where) -> int:
         low, high = self._range(where)
-        held = self._held(where, low, high)
+        held = self._flags(where, low, high)
         return high - low if held is None else int(np.count_nonzero(held))
 
     def _find(self, where: Where) -> Ints:
         low, high = self._range(where)
-        held = self._held(where, low, high)
+        held = self._flags(where, low, high)
         if held is None:
             return np.arange(low, high)
         (numbers,) = held.nonzero()
@@ -252,77 +225,43 @@ class SceneIndex:
         """Return the first number in a span of time and the one behind the last."""
         start, end = moment_of(where.get("start"), "start"), moment_of(where.get("end"), "end")
         if start is None and end is None:
-            return 0, len(self._catalogue.order)
+            return 0, len(self._held.catalogue.order)
         # A scene without a time is in no span.
         limits = -NO_TIME if start is None else start, NO_TIME if end is None else end
-        low, high = self._catalogue.times.searchsorted(np.array(limits)).tolist()
+        low, high = self._held.catalogue.times.searchsorted(np.array(limits)).tolist()
         return low, max(low, high)
 
-    def _held(self, where: Where, low: int, high: int) -> Bools | None:
+    def _flags(self, where: Where, low: int, high: int) -> Bools | None:
         """Return which of the scenes numbered low..high-1 are there and of the platform; None for all."""
-        keys = self._keys(where)
-        held = self._holding(keys, low, high)
+        held = self._held.flags(keys_of_place(where, self._keys_of), low, high)
         if (platform := where.get("platform")) is not None:
-            if platform not in self._catalogue.names:
-                raise UnknownNameError("platform", platform, self._catalogue.names, "Leave it out to search all.")
-            of = self._catalogue.platforms[low:high] == self._catalogue.names.index(platform)
+            if platform not in self._held.catalogue.names:
+                raise UnknownNameError("platform", platform, self._held.catalogue.names, "Leave it out to search all.")
+            of = self._held.catalogue.platforms[low:high] == self._held.catalogue.names.index(platform)
             held = of if held is None else held & of
         if held is not None and (scene := where.get("scene")) is not None:
-            held &= self._catalogue.order[low:high] != self._db.slot_of(scene)
+            held &= self._held.catalogue.order[low:high] != self._db.slot_of(scene)
         return held
-
-    def _holding(self, keys: Iterable[int] | None, low: int, high: int) -> Bools | None:
-        """Return which of the scenes numbered low..high-1 include all or part of any of some squares; None for all."""
-        if keys is None or low == high:
-            self._lists([])  # says whether there are others by now
-            return None
-        wanted = {number for key in keys for number in lists_of(key)}
-        if self._in_place:
-            blocks: Sequence[int] = range(low >> BLOCK_BITS, (high - 1 >> BLOCK_BITS) + 1)
-            lists = self._lists([block << LIST_BITS | number for block in blocks for number in wanted])
-            if high - low < BLOCK >> 1:
-                return flags_of(lists, low, high)
-            first = blocks[0] << BLOCK_BITS  # whole blocks need no cutting of lists
-            return flags_of(lists, first, blocks[-1] + 1 << BLOCK_BITS)[low - first : high - first]
-        slots = self._catalogue.order[low:high]
-        blocks = np.unique(slots >> BLOCK_BITS).tolist()
-        lists = self._lists([block << LIST_BITS | number for block in blocks for number in wanted])
-        first = int(slots.min())
-        held: Bools = flags_of(lists, first, int(slots.max()) + 1)[slots - first]
-        return held
-
-    def _keys(self, where: Where) -> Iterable[int] | None:
-        """Return the keys of the squares that stand for a place; None for everywhere."""
-        place, resolution = place_of(where), where.get("resolution")
-        level = level_at(resolution)
-        if place is None:
-            return None
-        if place == "codes":
-            return keys_of_codes(where["codes"], None if resolution is None else level)
-        if place == "point":
-            return [point_key(where["point"], level)]
-        if place == "scene":
-            found: list[int] = keys_of_ids(ids_at(self._keys_of(where["scene"]), level), level).tolist()
-            return found
-        return area_keys(where["geometry"] if place == "geometry" else where["box"], level)
 
     def _keys_of(self, scene: str) -> Ints:
         slot = self._db.slot_of(scene)
         if slot is None:
             raise UnknownNameError(
-                "scene", scene, f"{len(self._catalogue.order):,} others", "Search for it by place or time."
+                "scene", scene, f"{len(self._held.catalogue.order):,} others", "Search for it by place or time."
             )
         return self._db.footprint(slot)
 
-    def _all_ids(self) -> npt.NDArray[Any]:
+    def _all_ids(self) -> NDArray[Any]:
         """Return the ids of all scenes by number."""
         if self._ids is None:
-            slots, ids = zip(*self._db.ids(), strict=True) if len(self._catalogue.order) else ((), ())
+            if not self._db.is_reading:
+                raise CatalogueStaleError  # one statement more than `_answer` tries without a transaction
+            slots, ids = zip(*self._db.ids(), strict=True) if len(self._held.catalogue.order) else ((), ())
             longest = max(map(len, ids), default=1)
             kind = f"<U{longest}" if 4 * longest * len(ids) <= _WIDE else np.dtypes.StringDType()
-            by_slot = np.empty(self._catalogue.slots, kind)
+            by_slot = np.empty(self._held.catalogue.slots, kind)
             by_slot[list(slots)] = ids
-            self._ids = by_slot[self._catalogue.order]
+            self._ids = by_slot[self._held.catalogue.order]
         return self._ids
 
 

@@ -92,7 +92,7 @@ def _held_back(failed: Mapping[str, Failures], limits: Limits, now: datetime) ->
             found[name] = (
                 f"{name}: quarantined after {one.count} failed run(s): {one.reason}. Mend it, then run it by hand"
             )
-        elif now < ready:
+        elif one.last_at <= now < ready:  # a time yet to come is of before the clock was set back
             found[name] = f"{name}: {one.count} failed run(s): {one.reason}; next try after {ready:%H:%M:%S} UTC"
     return found
 

@@ -202,7 +202,7 @@ def _verdict(case: _Case, target: Target, limits: Limits, now: datetime) -> Verd
         )
     if failed:
         ready = failed.last_at + timedelta(seconds=limits.backoff_s * 2 ** (failed.count - 1))
-        if now < ready:
+        if failed.last_at <= now < ready:  # a time yet to come is of before the clock was set back
             return say(
                 Status.WAITING,
                 f"{failed.count} failed run(s): {failed.reason}; next try after {ready:%H:%M:%S} UTC",

@@ -27,12 +27,12 @@ from dataclasses import astuple, fields
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 
 from mosaic_assets.errors import DatabaseError
+from mosaic_assets.store.csquare_file import SCHEMA, SCHEMA_VERSION, Reading, use_large_pages
 from mosaic_assets.store.csquare_packing import Ints, pack_keys, unpack_keys
 from mosaic_assets.store.csquare_records import NO_TIME, Catalogue, Scene, Stamp, Stored, sort_key, time_text
 from mosaic_assets.store.sqlite import atomic, explaining_sqlite, has_database, open_database
@@ -50,61 +50,11 @@ __all__ = [
     "unpack_keys",
 ]
 
-SCHEMA_VERSION = 1
-
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS scenes (
-  slot INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, platform TEXT NOT NULL, instrument TEXT NOT NULL, time TEXT,
-  image_location TEXT NOT NULL, thumbnail TEXT NOT NULL, source TEXT NOT NULL, licence TEXT NOT NULL,
-  batch TEXT NOT NULL
-);
-CREATE TABLE IF NOT EXISTS footprints (slot INTEGER PRIMARY KEY, keys BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS lists (id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, places BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS arrays (name TEXT PRIMARY KEY, content BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS batches (
-  batch TEXT PRIMARY KEY, published_at TEXT NOT NULL, fingerprint TEXT NOT NULL,
-  scenes INTEGER NOT NULL, pairs INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS overruled (id TEXT NOT NULL, batch TEXT NOT NULL, PRIMARY KEY (id, batch)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID
-"""
-
-
 _COLUMNS = tuple(field.name for field in fields(Scene))
 _NAMES = ", ".join(_COLUMNS)
 _TIME = _COLUMNS.index("time")
 _MARKS = 64
 """So many ids are bound one by one, which is faster than as JSON; SQLite limits their number."""
-
-
-class Reading:
-    """One read transaction; a context manager written out, for it costs as much as half a search otherwise."""
-
-    __slots__ = ("_connection", "_path")
-
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
-        self._connection, self._path = connection, path
-
-    def __enter__(self) -> int:
-        try:
-            self._connection.execute("BEGIN")
-            row = self._connection.execute("SELECT value FROM meta WHERE key = 'generation'").fetchone()
-        except sqlite3.Error as error:
-            self._leave(error)
-            raise
-        return int(row[0]) if row else 0
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._leave(error)
-
-    def _leave(self, error: BaseException | None) -> None:
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
-        if isinstance(error, sqlite3.Error):
-            with explaining_sqlite(self._path):
-                raise error
 
 
 class CsquareDatabase:
@@ -125,6 +75,11 @@ class CsquareDatabase:
     def reading(self) -> Reading:
         """Answer several questions from one state of the index; gives its generation."""
         return Reading(self._connection, self.path)
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether this is inside `reading`."""
+        return self._connection.in_transaction
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Run one reading statement."""
@@ -339,21 +294,8 @@ def open_csquare_db(path: Path, *, create: bool = False) -> Iterator[CsquareData
     connection = open_database(path, SCHEMA, SCHEMA_VERSION, create=create)
     try:
         if fresh:
-            _use_large_pages(connection)
+            use_large_pages(connection)
         connection.execute("PRAGMA cache_size = -32768")  # 32 MB instead of 2: the lists around a place stay at hand
         yield CsquareDatabase(connection, path)
     finally:
         connection.close()
-
-
-def _use_large_pages(connection: sqlite3.Connection) -> None:
-    """Make the pages of an empty database 16 kB: bitsets of 4 kB then share them, which saves a tenth of the file."""
-    connection.execute("PRAGMA busy_timeout = 0")
-    # Another process may have it open already; then it stays as it is, which is as good but for the size.
-    with contextlib.suppress(sqlite3.OperationalError):
-        for statement in ("journal_mode = DELETE", "page_size = 16384"):
-            connection.execute(f"PRAGMA {statement}")
-        connection.execute("VACUUM")
-    with contextlib.suppress(sqlite3.OperationalError):
-        connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA busy_timeout = 30000")

@@ -19,8 +19,11 @@ LIST, BITS, GAPS = 0, 1, 2
 """How places are packed: 16-bit numbers; a bit a place, the least significant first; a byte a gap."""
 _SKIP = 255
 """As a gap: skip this many places and take none. A smaller gap is skipped, and the place behind it taken."""
+_SKIP_BYTE = bytes([_SKIP])
 _FEW = 32
 """Lists up to this long stay numbers; packing them tighter would save next to nothing."""
+_COUNT = np.arange(BLOCK)
+_COUNT.setflags(write=False)
 
 
 def pack_keys(keys: Ints) -> bytes:
@@ -103,17 +106,23 @@ def unpack_gaps(lists: Sequence[bytes], starts: Sequence[int]) -> Ints:
     (n,) int64
         Ascending within a list.
     """
-    gaps = np.frombuffer(b"".join(lists), np.uint8)
-    steps = gaps.astype(np.int64)
-    taken = gaps != _SKIP
-    steps += taken  # a place taken is itself a step
-    first = np.array([0, *accumulate(map(len, lists))][:-1])
-    jump = np.array(starts)
-    jump[1:] -= jump[:-1] + np.add.reduceat(steps, first)[:-1]  # from the end of one list to the start of the next
-    steps[first] += jump
-    behind: Ints = steps.cumsum()
-    behind -= 1
-    return behind if len(behind) == np.count_nonzero(taken) else behind[taken]
+    joined = b"".join(lists)
+    gaps = np.frombuffer(joined, np.uint8)
+    reach = np.add.accumulate(gaps, dtype=np.int64)
+    skips = _SKIP_BYTE in joined
+    # A place taken is itself a step; that a list starts anew undoes what came before it.
+    if skips:
+        taken = gaps != _SKIP
+        reach += np.add.accumulate(taken, dtype=np.int64)
+        reach -= 1
+    else:  # the usual case: every byte is a place
+        reach += _COUNT[: len(reach)] if len(reach) <= BLOCK else np.arange(len(reach))
+    moves, before = [], 0
+    for end, start in zip(accumulate(map(len, lists)), starts, strict=True):
+        moves.append(start - before)
+        before = int(reach[end - 1]) + 1
+    reach += np.repeat(np.array(moves), [len(packed) for packed in lists])
+    return reach[taken] if skips else reach
 
 
 def extend_places(kind: int, packed: bytes, more: Ints) -> tuple[int, bytes]:

@@ -21,6 +21,6 @@ def test_every_example_on_the_page_gives_the_output_shown() -> None:
 def test_every_public_name_is_on_the_page() -> None:
     text = PAGE.read_text()
     # Returned by the functions or explained with them.
-    helpers = {"Covers", "Square", "Squares", "read_code"}
+    helpers = {"Covers", "IndexReport", "Page", "SceneIndex", "Square", "Squares", "Where", "read_code"}
     missing = [name for name in mosaic_assets.csquares.__all__ if f"{name}(" not in text and name not in helpers]
     assert missing == []

@@ -22,12 +22,20 @@ from shapely import Geometry, box, points
 from mosaic_assets.csquares import cover, cover_many, encode
 from mosaic_assets.csquares import rebuild as rebuild_module
 from mosaic_assets.csquares.index import IndexReport, index_path, rebuild_index, update_index
-from mosaic_assets.csquares.lists import TOUCH, lists_of
+from mosaic_assets.csquares.lists import LIST_BITS, TOUCH, flags_of, lists_of
 from mosaic_assets.csquares.pairs import codes_of_keys, pairs_path, read_batch, write_pairs
 from mosaic_assets.csquares.search import keys_of_codes, open_index
 from mosaic_assets.errors import DatabaseError, StoreError, UnknownNameError
 from mosaic_assets.store.csquare_db import CsquareDatabase, open_csquare_db
-from mosaic_assets.store.csquare_packing import BLOCK, extend_places, pack_keys, pack_places, unpack_keys, unpack_places
+from mosaic_assets.store.csquare_packing import (
+    BITS,
+    BLOCK,
+    extend_places,
+    pack_keys,
+    pack_places,
+    unpack_keys,
+    unpack_places,
+)
 from mosaic_assets.store.csquare_records import Scene, sort_key
 from mosaic_assets_tests.csquares.test_pairs import START, publish, scenes
 
@@ -341,6 +349,64 @@ def test_places_at_even_distances_take_a_bit_a_place_or_a_byte_or_two_each(gap: 
     assert unpack_places(kind, packed).tolist() == places.tolist()
     # A step of up to 255 places is one byte, of up to 510 two; more than one place in 16 is a bit a place.
     assert len(packed) == (places[-1] // 8 + 1 if gap < 16 else len(places) if gap <= 255 else 2 * len(places))
+
+
+@pytest.mark.parametrize("gap", [3, 15, 16, 17, 100, 254, 255, 256, 257, 510, 511, 700])
+@pytest.mark.parametrize("step", [1, 7, 200])
+def test_long_lists_grown_bit_by_bit_are_those_packed_at_once(gap: int, step: int) -> None:
+    places = np.arange(gap - 1, BLOCK, gap)
+    kind, packed = pack_places(places[:1])
+    for start in range(1, len(places), step):
+        kind, packed = extend_places(kind, packed, places[start : start + step])
+    assert unpack_places(kind, packed).tolist() == places.tolist()
+    assert kind == BITS or (kind, packed) == pack_places(places)  # a bitset stays one, however thin it gets
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.integers(1, 900), st.integers(0, 99)), max_size=8),
+    st.integers(0, 3 * BLOCK),
+    st.integers(0, 3 * BLOCK),
+)
+def test_scenes_on_any_lists_in_any_range_of_slots(
+    lists: list[tuple[int, int, int, int]], one: int, other: int
+) -> None:
+    low, high = sorted((one, other))
+    held: set[int] = set()
+    packed = []
+    for block, key, gap, first in lists:
+        places = np.arange(first, BLOCK, gap)
+        packed.append((block << LIST_BITS | key, *pack_places(places)))
+        held |= {block * BLOCK + place for place in places.tolist()}
+    found = flags_of(packed, low, high)
+    assert found.shape == (high - low,)
+    assert set((np.flatnonzero(found) + low).tolist()) == {slot for slot in held if low <= slot < high}
+
+
+def test_a_new_index_has_pages_that_bitsets_share(tmp_path: Path) -> None:
+    update_index(tmp_path)
+    with open_csquare_db(index_path(tmp_path)) as db:
+        assert db.query("PRAGMA page_size") == [(16_384,)]
+        assert db.query("PRAGMA journal_mode") == [("wal",)]
+
+
+def test_an_open_index_sees_what_was_published_meanwhile(tmp_path: Path) -> None:
+    update_index(tmp_path)
+    later = {"start": START + timedelta(seconds=1)}
+    with open_index(tmp_path) as index:
+        questions: list[dict[str, Any]] = [{}, {"codes": "3414"}, {"point": (141, -40.2)}, {"codes": "3414", **later}]
+        assert [index.count(**where) for where in questions] == [0, 0, 0, 0]
+        publish(tmp_path, "one", scenes(2), AREAS[:2])
+        update_index(tmp_path)
+        seen = [index.count(**where) for where in questions]
+        assert [len(index.numbers(**where)) for where in questions] == seen
+        assert seen[:3] == [2, 2, 2]
+        publish(tmp_path, "two", scenes(4)[2:], AREAS[2:4])
+        update_index(tmp_path)
+        assert index.ids(codes="3414:100:1").tolist() == [scene.id for scene in scenes(4)]
+        (tmp_path / "pairs" / "one.parquet").unlink()
+        update_index(tmp_path)
+        assert index.ids(codes="3414").tolist() == [scene.id for scene in scenes(4)[2:]]
+        assert index.count(codes="3414", platform=scenes(4)[3].platform) >= 1
 
 
 def _squares() -> Iterator[str]:

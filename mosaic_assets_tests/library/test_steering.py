@@ -167,6 +167,12 @@ def test_back_off_doubles_with_every_failure():
     assert status_of(ask("a", EMPTY, limits=Limits(backoff_s=60), failures=failed), "a").status is Status.WAITING
 
 
+def test_a_failure_of_the_future_holds_nobody_back():
+    """The clock was set back since: waiting for that time to come could take a year."""
+    failed = {"a": Failures(1, NOW + timedelta(days=365), "timeout")}
+    assert status_of(ask("a", EMPTY, limits=Limits(backoff_s=60), failures=failed), "a").status is Status.WANTED
+
+
 def test_repeated_failures_quarantine_a_biome_and_the_others_go_on():
     failed = {"a": Failures(3, NOW - timedelta(days=1), "the server is down")}
     decision = ask("ab", EMPTY, failures=failed)
