@@ -21,7 +21,7 @@ from mosaic_assets.store.files import explaining_refusals, make_folder, sync
 from mosaic_assets.store.library_db import LibraryRow
 from mosaic_assets.store.rounds import read_rows
 
-WRITERS_PER_WORKER = 4
+WRITERS_PER_WORKER = 2
 """Threads that write pictures, in units of the workers: most of them wait for the disk, which takes their calls together."""
 
 Job = tuple[LibraryRow, bytes | None]

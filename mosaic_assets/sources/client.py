@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 PASSING_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MAX_REDIRECTS = 3
-AHEAD = 2
+AHEAD = 4
 """Answers under way or waiting to be taken, in units of the connections: bounds memory when the taker is slow."""
 MAX_BACKOFF_S = 8.0
 """Where pauses stop doubling, seconds; what a server asks for by Retry-After is another matter."""
-TICK_S = 0.05
+TICK_S = 0.01
 """How soon the thread of the transfers notices what another thread did, seconds."""
 
 
@@ -109,7 +109,7 @@ class HttpClient:
     def get_all(self, urls: Iterable[str]) -> Generator[Answer]:
         """Ask for all of `urls`; yield the answers in their order.
 
-        At most ``2 * max_connections`` answers are under way or waiting to be taken, so a slow taker bounds memory.
+        At most ``4 * max_connections`` answers are under way or waiting to be taken, so a slow taker bounds memory.
         Closing the iterator early breaks off what is under way.
         """
         run = _Run(self, urls)
@@ -156,6 +156,7 @@ class _Run:
         self._due: list[tuple[float, int, _Request]] = []  # a heap: when to start it, its number, the request
         self._under_way: dict[int, _Request] = {}
         self._room = threading.Semaphore(AHEAD * client.max_connections)
+        self._has_room = False  # one place of it is taken for the next request
         self._ended: queue.SimpleQueue[tuple[int, Answer] | BaseException | None] = queue.SimpleQueue()
         self.stopped = threading.Event()
 
@@ -194,8 +195,10 @@ class _Run:
         if transfers.busy:
             for number, received in transfers.wait(self._until_due()):
                 self._receive(self._under_way.pop(number), received)
-        elif self._due or self._more:
+        elif self._due:
             self._client.closed.wait(self._until_due())
+        elif self._more:  # and no room: go on as soon as an answer is taken
+            self._has_room = self._room.acquire(timeout=TICK_S)
         return bool(self._due or self._more or self._under_way)
 
     def _until_due(self) -> float:
@@ -211,8 +214,9 @@ class _Run:
 
     def _next(self) -> _Request | None:
         """Return the next request that was not begun yet, if there is room for its answer."""
-        if not self._more or not self._room.acquire(blocking=False):
+        if not self._more or not (self._has_room or self._room.acquire(blocking=False)):
             return None
+        self._has_room = False
         for number, url in self._urls:
             return _Request(number, url, url)
         self._more = False

@@ -81,7 +81,7 @@ class XyzSource:
         return url
 
     def fetch(self, tiles: Sequence[Tile]) -> Generator[Fetched]:
-        """Yield one answer for each tile, in order; at most twice `max_connections` tiles are fetched ahead.
+        """Yield one answer for each tile, in order; at most four times `max_connections` tiles are fetched ahead.
 
         Raises
         ------

@@ -275,7 +275,7 @@ def test_closing_early_asks_for_little_more(server, record_at, open_xyz):
     answers = open_xyz(record_at(server.url, max_connections=2)).fetch(row(1000))
     next(answers)
     answers.close()
-    assert len(server.seen) <= 1 + 2 * 2 + 2
+    assert len(server.seen) <= 1 + 4 * 2 + 2
 
 
 def test_connections_are_kept_open_and_bounded(server, record_at, open_xyz):
