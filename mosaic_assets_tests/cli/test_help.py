@@ -24,11 +24,13 @@ ALL = dict(commands(mosaic))
 # DESIGN.md, "Names others may rely on", as far as this version goes.
 PROMISED = [
     ("run",), ("up",), ("coverage",), ("harvest",), ("library", "verify"), ("check",), ("settings",), ("serve-tiles",),
-    ("csquare", "encode"), ("csquare", "decode"), ("csquare", "cover"),
+    ("csquare", "encode"), ("csquare", "decode"), ("csquare", "cover"), ("csquare", "compress"), ("csquare", "expand"),
+    ("csquare", "draw"), ("search",),
 ]  # fmt: skip
 DATA = [
     ("run",), ("coverage",), ("check",), ("library", "verify"), ("settings",), ("sources",), ("biomes",),
-    ("csquare", "encode"), ("csquare", "decode"), ("csquare", "cover"),
+    ("csquare", "encode"), ("csquare", "decode"), ("csquare", "cover"), ("csquare", "compress"), ("csquare", "expand"),
+    ("search",),
 ]  # fmt: skip
 
 
