@@ -1,7 +1,7 @@
 """The scene archive's sensors: one batch at a time from the inbox into the index, and other data sets when they change."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import dagster as dg
 from dagster._core.storage.tags import PARTITION_NAME_TAG
@@ -87,12 +87,11 @@ def _held_back(failed: Mapping[str, Failures], limits: Limits, now: datetime) ->
     """Return what is not asked for again, for now or until somebody mends it, each with the reason."""
     found = {}
     for name, one in failed.items():
-        ready = one.last_at + timedelta(seconds=limits.backoff_s * 2 ** (one.count - 1))
-        if one.permanent or one.count >= limits.quarantine_after:
+        if one.given_up(limits):
             found[name] = (
                 f"{name}: quarantined after {one.count} failed run(s): {one.reason}. Mend it, then run it by hand"
             )
-        elif one.last_at <= now < ready:  # a time yet to come is of before the clock was set back
+        elif ready := one.waits_until(limits, now):
             found[name] = f"{name}: {one.count} failed run(s): {one.reason}; next try after {ready:%H:%M:%S} UTC"
     return found
 

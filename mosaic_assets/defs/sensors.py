@@ -70,7 +70,7 @@ def _failures(context: dg.SensorEvaluationContext, workbench: Workbench, asset: 
 
 def _given_up(failed: Failures | None, job: str, settings: Settings) -> str:
     """Why a job is asked for no more, or nothing: as with harvests, three failures or a permanent one are enough."""
-    if failed is None or not (failed.permanent or failed.count >= settings.limits.quarantine_after):
+    if failed is None or not failed.given_up(settings.limits):
         return ""
     return f"{failed.count} run(s) of {job} failed in a row: {failed.reason}. Mend it, then run {job} by hand"
 

@@ -43,6 +43,17 @@ class Failures:
     permanent: bool = False
     """True when trying again cannot help until somebody changes something."""
 
+    def given_up(self, limits: Limits) -> bool:
+        """Whether it is asked for no more until somebody mends it."""
+        return self.permanent or self.count >= limits.quarantine_after
+
+    def waits_until(self, limits: Limits, now: datetime) -> datetime | None:
+        """When the next try is due: the pause doubles with every failure. None when it is due now."""
+        ready = self.last_at + timedelta(seconds=limits.backoff_s * 2 ** (self.count - 1))
+        return (
+            ready if self.last_at <= now < ready else None
+        )  # a failure yet to come is of before the clock was set back
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -179,7 +190,7 @@ def _verdict(case: _Case, target: Target, limits: Limits, now: datetime) -> Verd
         return say(Status.HARVESTING, "a run is queued or under way")
     if case.library_met:
         return say(Status.MET, "the library's target is reached")
-    if failed and (failed.permanent or failed.count >= limits.quarantine_after):
+    if failed and failed.given_up(limits):
         return say(
             Status.QUARANTINED,
             f"{failed.count} failed run(s) in a row: {failed.reason}; run it by hand once it is mended",
@@ -200,13 +211,10 @@ def _verdict(case: _Case, target: Target, limits: Limits, now: datetime) -> Verd
             Status.SATURATED,
             f"1,000 more tiles promise {score:.1f} useful ones, the limit is {limits.min_useful_per_1000:g}",
         )
-    if failed:
-        ready = failed.last_at + timedelta(seconds=limits.backoff_s * 2 ** (failed.count - 1))
-        if failed.last_at <= now < ready:  # a time yet to come is of before the clock was set back
-            return say(
-                Status.WAITING,
-                f"{failed.count} failed run(s): {failed.reason}; next try after {ready:%H:%M:%S} UTC",
-            )
+    if failed and (ready := failed.waits_until(limits, now)):
+        return say(
+            Status.WAITING, f"{failed.count} failed run(s): {failed.reason}; next try after {ready:%H:%M:%S} UTC"
+        )
     if not rounds:
         return say(Status.WANTED, "not harvested yet")
     if cover is None:
