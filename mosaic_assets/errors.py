@@ -16,6 +16,10 @@
     │   ├── DatabaseError         a file is not a database of ours, is damaged, or is newer than we are
     │   ├── RoundExistsError      that round is published; rounds are immutable
     │   └── BusyError             another process holds the library
+    ├── DataError                 a file handed to us is not what it should be
+    │   ├── ProductError          a satellite product: its name, manifest or bands
+    │   ├── LabelError            a file of labels
+    │   └── GalleryError          a gallery, a query or a list of queries
     └── CentroidsError            centroids missing, damaged, or other than the library was built with
 
 A message says what was attempted, the offending value, what was expected and what to do next.
@@ -96,3 +100,19 @@ class BusyError(StoreError):
 
 class CentroidsError(MosaicError):
     """Centroids are missing, damaged, or other than those the library was built with."""
+
+
+class DataError(MosaicError):
+    """A file handed to us is not what it should be."""
+
+
+class ProductError(DataError):
+    """A satellite product whose name, manifest or bands are not as they should be."""
+
+
+class LabelError(DataError):
+    """A file of labels that cannot be used."""
+
+
+class GalleryError(DataError):
+    """A gallery, a query or a list of queries that cannot be used."""

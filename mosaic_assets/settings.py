@@ -87,6 +87,26 @@ class Archive(_Table):
     )
 
 
+class Scenes(_Table):
+    """Sentinel-3 OLCI scenes: where they come from, what is cropped, what is kept."""
+
+    source: Literal["embedded", "folder", "copernicus"] = Field(
+        "embedded", description="Where products come from: made here (synthetic), a folder of .SEN3, Copernicus."
+    )
+
+
+class Chips(_Table):
+    """Labelled chips: labels, imagery, grid, split."""
+
+    patch: int = Field(256, ge=1, le=8192, description="Side of a chip, pixels of the imagery.")
+
+
+class Gallery(_Table):
+    """The localization gallery and its queries."""
+
+    zooms: tuple[int, ...] = Field((13, 14, 15, 16), min_length=1, description="Zoom levels of the gallery.")
+
+
 class Settings(BaseSettings):
     """All settings; built once with `load_settings`, then passed on. Immutable."""
 
@@ -134,6 +154,9 @@ class Settings(BaseSettings):
     limits: Limits = Field(default_factory=lambda: Limits())
     network: Network = Field(default_factory=lambda: Network())
     archive: Archive = Field(default_factory=lambda: Archive())
+    scenes: Scenes = Field(default_factory=lambda: Scenes())
+    chips: Chips = Field(default_factory=lambda: Chips())
+    gallery: Gallery = Field(default_factory=lambda: Gallery())
     builtin_biomes: bool = Field(True, description="False: harvest only the biomes of your own tables.")
     biomes: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Further biomes, or changes to ours.")
     sources: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Further imagery sources.")
@@ -165,6 +188,26 @@ class Settings(BaseSettings):
     def harvest(self) -> Path:
         """The folder of the harvested rounds, one folder a biome below it."""
         return self.home / "harvest"
+
+    @property
+    def smcefr_folder(self) -> Path:
+        """The folder of the OLCI crops, ``<year>/<product>.png`` below it."""
+        return self.home / "smcefr"
+
+    @property
+    def chips_folder(self) -> Path:
+        """The folder of labelled chips and their manifest."""
+        return self.home / "chips"
+
+    @property
+    def gallery_folder(self) -> Path:
+        """The folder of ``gallery.db`` and ``queries/``."""
+        return self.home / "gallery"
+
+    @property
+    def exports(self) -> Path:
+        """The folder of releases and exported containers."""
+        return self.home / "exports"
 
     @property
     def csquares(self) -> Path:

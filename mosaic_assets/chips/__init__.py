@@ -1,0 +1,1 @@
+"""Labelled chips for training: regions, split, grid, labels."""

@@ -1,0 +1,1 @@
+"""The localization gallery, its queries, and measured baselines."""

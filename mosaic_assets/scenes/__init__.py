@@ -1,0 +1,1 @@
+"""Sentinel-3 OLCI scenes: catalogue, screened crops, release, and the three challenges on them."""
