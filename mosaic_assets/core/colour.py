@@ -19,6 +19,7 @@ COLOUR_METHOD = (
 """Every choice between a tile's pixels and its colour; another method makes another library."""
 
 _SIDE = 64
+_AT_ONCE = 8  # tiles that stay in the processor's cache from one step to the next; measured
 _EVEN = np.uint64(0x00FF00FF00FF00FF)
 
 
@@ -46,12 +47,14 @@ def mean_rgb(images: NDArray[np.uint8]) -> NDArray[np.float64]:
     images = check_tiles(images)
     sums = np.empty((len(images), 3), np.uint32)
     scratch = (
-        np.empty((2, _SIDE, 4, 96), "<u8"),
-        np.empty((2, _SIDE, _SIDE, 6), "<u2"),
-        np.empty((3, _SIDE, _SIDE), "<u2"),
+        np.empty((2, _AT_ONCE, _SIDE, 4, 96), "<u8"),
+        np.empty((2, _AT_ONCE, _SIDE, _SIDE, 6), "<u2"),
+        np.empty((3, _AT_ONCE, _SIDE, _SIDE), "<u2"),
     )
-    for image, total in zip(images, sums, strict=True):
-        _box_sums(image, *scratch).reshape(3, -1).sum(axis=1, dtype=np.uint32, out=total)
+    for start in range(0, len(images), _AT_ONCE):
+        some = images[start : start + _AT_ONCE]
+        means = _box_means(some, *(memory[:, : len(some)] for memory in scratch))
+        sums[start : start + _AT_ONCE] = means.reshape(3, len(some), -1).sum(axis=2, dtype=np.uint32).T
     return sums / (_SIDE * _SIDE) / 255.0  # the sums are whole numbers, so only the divisions round
 
 
@@ -105,25 +108,26 @@ def lab_of(images: NDArray[np.uint8]) -> NDArray[np.float64]:
     return rgb_to_lab(mean_rgb(images))
 
 
-def _box_sums(
-    image: NDArray[np.uint8], bytes_: NDArray[np.uint64], halves: NDArray[np.uint16], out: NDArray[np.uint16]
+def _box_means(
+    images: NDArray[np.uint8], bytes_: NDArray[np.uint64], halves: NDArray[np.uint16], out: NDArray[np.uint16]
 ) -> NDArray[np.uint16]:
-    """Put the rounded 4 x 4 means of one tile into ``out`` (3, 64, 64).
+    """Put the rounded 4 x 4 means of n tiles into ``out`` (3, n, 64, 64).
 
-    Eight bytes are added at a time: even and odd ones are spread to 16-bit lanes, which hold four rows. Twice
-    as fast as handing each tile to Pillow, most of whose time goes into copying it.
+    Eight bytes are added at a time: even and odd ones are spread to 16-bit lanes, which hold four rows. Faster than
+    handing each tile to Pillow, most of whose time goes into copying it; and few calls for many tiles, because between
+    calls the threads of other batches wait for each other.
     """
-    words = image.reshape(_SIDE, 4, 96 * 8).view("<u8")
+    words = images.reshape(-1, _SIDE, 4, 96 * 8).view("<u8")
     np.bitwise_and(words, _EVEN, out=bytes_[0])
     np.right_shift(words, 8, out=bytes_[1])
     np.bitwise_and(bytes_[1], _EVEN, out=bytes_[1])
-    lanes = halves.reshape(2, _SIDE, -1).view("<u8")
-    np.add(bytes_[:, :, 0], bytes_[:, :, 1], out=lanes)
-    lanes += bytes_[:, :, 2]
-    lanes += bytes_[:, :, 3]
+    lanes = halves.reshape(2, len(images), _SIDE, -1).view("<u8")
+    np.add(bytes_[:, :, :, 0], bytes_[:, :, :, 1], out=lanes)
+    lanes += bytes_[:, :, :, 2]
+    lanes += bytes_[:, :, :, 3]
     for channel, mean in enumerate(out):
         # Four pixels are twelve bytes, every third of them the channel's: by turns even and odd.
-        first, second, third, fourth = (halves[at % 2, :, :, at // 2] for at in range(channel, 12, 3))
+        first, second, third, fourth = (halves[at % 2, ..., at // 2] for at in range(channel, 12, 3))
         np.add(first, second, out=mean)
         mean += third
         mean += fourth

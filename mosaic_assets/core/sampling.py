@@ -59,6 +59,19 @@ class _Cover(NamedTuple):
 
 
 def plan_tiles(geometry: Polygon | MultiPolygon, zoom: int, *, seed: int, start: int, count: int) -> list[Tile]:
+    """Take elements ``start`` to ``start + count`` of a place's sequence, as tiles; see `plan_places`.
+
+    Examples
+    --------
+    >>> import shapely
+    >>> tasmania = shapely.box(144.6, -43.7, 148.4, -40.6)
+    >>> plan_tiles(tasmania, 15, seed=1, start=1000, count=1)
+    [Tile(x=29772, y=20455, z=15)]
+    """
+    return [Tile(x, y, zoom) for x, y in plan_places(geometry, zoom, seed=seed, start=start, count=count).tolist()]
+
+
+def plan_places(geometry: Polygon | MultiPolygon, zoom: int, *, seed: int, start: int, count: int) -> NDArray[np.int64]:
     """Take elements ``start`` to ``start + count`` of the sequence that a place has for a zoom and a seed.
 
     Parameters
@@ -71,8 +84,9 @@ def plan_tiles(geometry: Polygon | MultiPolygon, zoom: int, *, seed: int, start:
 
     Returns
     -------
-    Different tiles whose inside meets the place's, on every machine the same. Fewer than ``count``, or none,
-    when the sequence ends: the place has no further tiles, or 4 million points have been thrown at a large one.
+    int64 (n, 2), x and y of different tiles whose inside meets the place's, on every machine the same. Fewer than
+    ``count``, or none, when the sequence ends: the place has no further tiles, or 4 million points have been thrown at
+    a large one.
 
     Raises
     ------
@@ -85,19 +99,19 @@ def plan_tiles(geometry: Polygon | MultiPolygon, zoom: int, *, seed: int, start:
     --------
     >>> import shapely
     >>> tasmania = shapely.box(144.6, -43.7, 148.4, -40.6)
-    >>> plan_tiles(tasmania, 15, seed=1, start=1000, count=1)
-    [Tile(x=29772, y=20455, z=15)]
+    >>> plan_places(tasmania, 15, seed=1, start=1000, count=1)
+    array([[29772, 20455]])
     """
     if min(seed, start, count) < 0:
         raise ValueError(f"planning tiles with seed {seed}, start {start}, count {count}; none may be negative")
     cover = _cover(_checked(geometry), zoom)
     stream = np.random.PCG64(np.random.SeedSequence([zoom, seed]))
     if not count or not len(cover.x):
-        return []
+        return np.empty((0, 2), np.int64)
     complete = cover.complete(zoom)
     keys = _ordered(cover, zoom, stream) if complete else _thrown(geometry, cover, zoom, stream, start + count)
     y, x = np.divmod(keys[start : start + count], 1 << zoom)
-    return [Tile(*xy, zoom) for xy in zip(x.tolist(), y.tolist(), strict=True)]
+    return np.stack([x, y], axis=1)
 
 
 def count_tiles(geometry: Polygon | MultiPolygon, zoom: int) -> int:

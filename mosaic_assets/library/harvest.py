@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from mosaic_assets import __version__
 from mosaic_assets.core.csquare_codes import encode
 from mosaic_assets.core.records import Fetched, Outcome, Tile
-from mosaic_assets.core.sampling import plan_tiles
+from mosaic_assets.core.sampling import plan_places
 from mosaic_assets.core.tiles import bounds_of
 from mosaic_assets.errors import GeometryError, StoreError
 from mosaic_assets.library.allocation import STRETCH, focus
@@ -122,17 +122,19 @@ def plan_round(biome: Biome, settings: Settings, record: SourceRecord) -> Plan:
     number = max([*(header.round for header in headers), *_merged_numbers(biome.name, settings)], default=0) + 1
     # One tile more than are looked at tells whether this round takes the last: a round of none is never published.
     reach = len(asked) + STRETCH * count + 1
-    sequence = plan_tiles(biome.geometry(), zoom, seed=_biome_seed(settings.seed, biome.name), start=0, count=reach)
-    if not sequence and not same:
+    sequence = plan_places(biome.geometry(), zoom, seed=_biome_seed(settings.seed, biome.name), start=0, count=reach)
+    if not len(sequence) and not same:
         raise GeometryError(f"biome {biome.name} holds no tile at zoom {zoom}; give a larger place or a higher zoom")
-    before = set(map(tuple, asked.tolist()))
-    left = [place for place, tile in enumerate(sequence) if (tile.x, tile.y) not in before]
-    candidates = np.array([sequence[place][:2] for place in left[: STRETCH * count]], np.int64)
-    chosen = focus(candidates.reshape(-1, 2), asked, _lacking(buckets, settings), count)
-    places = [left[index] for index in chosen.tolist()]
-    tiles = [sequence[place] for place in places]
-    start = places[0] if places else len(sequence)
+    left = np.flatnonzero(~np.isin(_keys(sequence, zoom), _keys(asked, zoom)))
+    places = left[focus(sequence[left[: STRETCH * count]], asked, _lacking(buckets, settings), count)]
+    tiles = [Tile(x, y, zoom) for x, y in sequence[places].tolist()]
+    start = int(places[0]) if len(places) else len(sequence)
     return Plan(biome, number, tiles, start, key, exhausted=len(left) <= count)
+
+
+def _keys(places: NDArray[np.int64], zoom: int) -> NDArray[np.int64]:
+    """Return one number a tile: (n, 2) -> (n,)."""
+    return (places[:, 1] << zoom) + places[:, 0]
 
 
 def replanned_biomes(settings: Settings) -> frozenset[str]:

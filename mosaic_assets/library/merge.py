@@ -36,6 +36,7 @@ from mosaic_assets.store.rounds import (
     drop_bodies,
     has_bodies,
     published_rounds,
+    read_bodies,
     read_header,
     read_rows,
     round_path,
@@ -187,8 +188,8 @@ def _suffixes(settings: Settings, path: Path, positions: set[int]) -> dict[int, 
     chosen = TileFormat(settings.tile_format)
     if chosen is not TileFormat.SOURCE:
         return dict.fromkeys(positions, suffix_of(b"", chosen))
-    rows = itertools.chain.from_iterable(read_rows(path, bodies=True) if positions else ())
-    return {row["position"]: suffix_of(row.get("body") or b"", chosen) for row in rows if row["position"] in positions}
+    bodies = read_bodies(path) if positions else ()
+    return {position: suffix_of(body or b"", chosen) for position, body in bodies if position in positions}
 
 
 def _library_row(row: dict[str, Any], header: RoundHeader, settings: Settings, suffix: str) -> LibraryRow:

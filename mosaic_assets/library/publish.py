@@ -19,10 +19,10 @@ from mosaic_assets.settings import Settings
 from mosaic_assets.sources.limits import map_in_order
 from mosaic_assets.store.files import explaining_refusals, make_folder, sync
 from mosaic_assets.store.library_db import LibraryRow
-from mosaic_assets.store.rounds import read_rows
+from mosaic_assets.store.rounds import read_bodies
 
-WRITERS_PER_WORKER = 2
-"""Threads that write pictures, in units of the workers: most of them wait for the disk, which takes their calls together."""
+DISK_CALLS = 8
+"""Pictures handed to the disk at a time: their threads wait for it, and it makes what comes together durable together."""
 
 Job = tuple[LibraryRow, bytes | None]
 
@@ -47,11 +47,14 @@ def write_pictures(settings: Settings, path: Path, wanted: Mapping[int, LibraryR
     folders = {(settings.home / row.filepath).parent for row in wanted.values()}
     for folder in folders:
         make_folder(folder)
-    threads = WRITERS_PER_WORKER * settings.workers
-    with ThreadPoolExecutor(threads, thread_name_prefix="publish") as pool:
-        written = sum(map_in_order(_writer(settings), _jobs(path, wanted), pool, 2 * threads))
+    with (
+        ThreadPoolExecutor(settings.workers, thread_name_prefix="encode") as encoders,
+        ThreadPoolExecutor(DISK_CALLS, thread_name_prefix="publish") as disk,
+    ):
+        encoded = map_in_order(_encoder(settings), _jobs(path, wanted), encoders, 2 * settings.workers)
+        written = sum(map_in_order(lambda done: write_picture(settings, *done), encoded, disk, 2 * DISK_CALLS))
         with explaining_refusals("making pictures durable", settings.library):
-            list(pool.map(sync, [*sorted(folders), settings.library]))
+            list(disk.map(sync, [*sorted(folders), settings.library]))
     return written
 
 
@@ -63,17 +66,16 @@ def remove_pictures(settings: Settings, filepaths: Iterable[str]) -> None:
 
 
 def _jobs(path: Path, wanted: Mapping[int, LibraryRow]) -> Generator[Job]:
-    for batch in read_rows(path, bodies=True):
-        for row in batch:
-            if row["position"] in wanted:
-                yield wanted[row["position"]], row.get("body")
+    for position, body in read_bodies(path):
+        if position in wanted:
+            yield wanted[position], body
 
 
-def _writer(settings: Settings) -> Callable[[Job], int]:
-    """Return a function that writes one picture, with memory to work in for each thread."""
+def _encoder(settings: Settings) -> Callable[[Job], tuple[LibraryRow, bytes]]:
+    """Return a function that makes one picture's file, with memory to work in for each thread."""
     own = threading.local()
 
-    def write(job: Job) -> int:
+    def encode(job: Job) -> tuple[LibraryRow, bytes]:
         if not hasattr(own, "canvas"):
             own.canvas = np.empty((TILE_SIZE, TILE_SIZE, 3), np.uint8)
             own.scratch = np.empty((TILE_SIZE, 3 * TILE_SIZE + 1), np.uint8)
@@ -85,9 +87,9 @@ def _writer(settings: Settings) -> Callable[[Job], int]:
                 f"the source bytes of tile {row.z}/{row.x}/{row.y} (round {row.round} of {row.biome}) are gone or damaged; "
                 f"move that round file away so that the round is harvested anew"
             )
-        return write_picture(settings, row, store_as(image, body, TileFormat(settings.tile_format), own.scratch))
+        return row, store_as(image, body, TileFormat(settings.tile_format), own.scratch)
 
-    return write
+    return encode
 
 
 def write_picture(settings: Settings, row: LibraryRow, content: bytes) -> int:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from mosaic_assets.core.phash import FLAT_PHASH, _shrink, from_hex, hamming, phash, to_hex
+from mosaic_assets.core.phash import FLAT_PHASH, _grey, _shrink, from_hex, hamming, phash, to_hex
 from mosaic_assets_tests.conftest import needs_shared_data
 from mosaic_assets_tests.core.real_tiles import real_tiles
 
@@ -146,3 +146,11 @@ def test_the_resize_is_pillows_on_any_picture(seed: int, kind: str) -> None:
     tile = image.astype(np.uint8)
     expected = Image.fromarray(tile).convert("L").resize((32, 32), Image.Resampling.LANCZOS)
     np.testing.assert_array_equal(_shrink(tile[None])[0], np.asarray(expected))
+
+
+@pytest.mark.parametrize("red", range(0, 256, 5))
+def test_luma_of_every_green_and_blue_is_pillows(red: int) -> None:
+    """Run for every fifth red; all 16.7 million colours were tried once."""
+    green, blue = np.divmod(np.arange(1 << 16).reshape(256, 256), 256)
+    image = np.stack([np.full_like(green, red), green, blue], axis=-1).astype(np.uint8)
+    assert (_grey(image[None])[0] == np.asarray(Image.fromarray(image).convert("L"))).all()
