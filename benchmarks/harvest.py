@@ -29,8 +29,9 @@ from benchmarks.support.reference1 import Reference1
 from benchmarks.support.tile_server import running_tile_server
 from mosaic_assets.library.biomes import find_biome
 from mosaic_assets.library.centroids import ensure_centroids
-from mosaic_assets.library.harvest import harvest_round, plan_round
+from mosaic_assets.library.harvest import harvest_round
 from mosaic_assets.library.merge import merge_rounds
+from mosaic_assets.library.plan import plan_round
 from mosaic_assets.settings import Settings, load_settings
 from mosaic_assets.sources.registry import source_record
 

@@ -79,8 +79,8 @@ def _decide(
     context: dg.SensorEvaluationContext, settings: Settings, weights: dict[str, float], failures: dict[str, Failures]
 ) -> Decision:
     from mosaic_assets.library.coverage import read_state
-    from mosaic_assets.library.harvest import replanned_biomes
     from mosaic_assets.library.merge import count_unmerged
+    from mosaic_assets.library.plan import replanned_biomes
     from mosaic_assets.library.steering import decide
 
     return decide(

@@ -7,7 +7,6 @@ any machine, and one that is killed leaves no trace. Running it again plans the 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import threading
 import time
 from collections import Counter
@@ -18,31 +17,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from mosaic_assets import __version__
 from mosaic_assets.core.csquare_codes import encode
 from mosaic_assets.core.records import Fetched, Outcome, Tile
-from mosaic_assets.core.sampling import plan_places
 from mosaic_assets.core.tiles import bounds_of
-from mosaic_assets.errors import GeometryError, StoreError
-from mosaic_assets.library.allocation import STRETCH, focus
-from mosaic_assets.library.biomes import Biome, find_biome, load_biomes
+from mosaic_assets.library.biomes import find_biome
 from mosaic_assets.library.centroids import BUCKETS, Centroids, load_centroids
 from mosaic_assets.library.judge import Judgement, hash_of, judge, new_canvas
+from mosaic_assets.library.plan import Plan, plan_round
 from mosaic_assets.settings import Settings
 from mosaic_assets.sources.limits import map_in_order
 from mosaic_assets.sources.records import BulkUse, SourceRecord
-from mosaic_assets.sources.registry import check_zoom, open_source, source_record
+from mosaic_assets.sources.registry import open_source, source_record
 from mosaic_assets.store.files import holding
 from mosaic_assets.store.library_db import has_library, open_library
 from mosaic_assets.store.rounds import (
     RoundHeader,
     RoundWriter,
-    published_rounds,
-    read_header,
-    read_places,
     round_path,
     utc,
     writing_round,
@@ -68,19 +59,6 @@ Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """The tiles of a biome's next round; the same until that round is published."""
-
-    biome: Biome
-    round: int
-    tiles: list[Tile]
-    start: int
-    key: str
-    exhausted: bool
-    """True when the biome has no tile beyond these."""
-
-
-@dataclass(frozen=True, slots=True)
 class HarvestReport:
     """What a round did; ``path`` is None when the biome was exhausted before and nothing was published."""
 
@@ -100,83 +78,6 @@ class HarvestReport:
     def tiles_per_second(self) -> float:
         """Tiles asked for, a second of wall time."""
         return self.planned / self.seconds if self.seconds else 0.0
-
-
-def plan_round(biome: Biome, settings: Settings, record: SourceRecord) -> Plan:
-    """Plan a biome's next round: ``round_tiles`` tiles of its seeded sequence that no round has asked for, at first fewer.
-
-    The sequence depends on the seed, the zoom and the place alone. Of its next tiles those are taken that lie near
-    tiles in buckets under the floor (`focus`); without any, the very next ones. So the same published rounds and the
-    same library give the same tiles.
-    """
-    zoom = check_zoom(record, settings.zoom)
-    key = _plan_key(biome, settings.seed, zoom, record)
-    paths = [
-        round_path(settings.harvest, biome.name, number)
-        for number in published_rounds(settings.harvest).get(biome.name, [])
-    ]
-    headers = [read_header(path) for path in paths]
-    same = [path for path, header in zip(paths, headers, strict=True) if header.plan_key == key]
-    asked, buckets = _asked(same)
-    count = settings.round_tiles if same else min(settings.first_round_tiles, settings.round_tiles)
-    number = max([*(header.round for header in headers), *_merged_numbers(biome.name, settings)], default=0) + 1
-    # One tile more than are looked at tells whether this round takes the last: a round of none is never published.
-    reach = len(asked) + STRETCH * count + 1
-    sequence = plan_places(biome.geometry(), zoom, seed=_biome_seed(settings.seed, biome.name), start=0, count=reach)
-    if not len(sequence) and not same:
-        raise GeometryError(f"biome {biome.name} holds no tile at zoom {zoom}; give a larger place or a higher zoom")
-    left = np.flatnonzero(~np.isin(_keys(sequence, zoom), _keys(asked, zoom)))
-    places = left[focus(sequence[left[: STRETCH * count]], asked, _lacking(buckets, settings), count)]
-    tiles = [Tile(x, y, zoom) for x, y in sequence[places].tolist()]
-    start = int(places[0]) if len(places) else len(sequence)
-    return Plan(biome, number, tiles, start, key, exhausted=len(left) <= count)
-
-
-def _keys(places: NDArray[np.int64], zoom: int) -> NDArray[np.int64]:
-    """Return one number a tile: (n, 2) -> (n,)."""
-    return (places[:, 1] << zoom) + places[:, 0]
-
-
-def replanned_biomes(settings: Settings) -> frozenset[str]:
-    """Biomes whose place, seed, zoom or imagery changed since their last round, as its file says: their plan begins anew."""
-    record = source_record(settings.source, settings)
-    zoom = check_zoom(record, settings.zoom)
-    changed = set()
-    published = published_rounds(settings.harvest)
-    for name, biome in load_biomes(settings).items():
-        if not (numbers := published.get(name)):
-            continue
-        with contextlib.suppress(StoreError):  # a damaged file is told of by the check and the merge
-            header = read_header(round_path(settings.harvest, name, numbers[-1]))
-            if header.plan_key != _plan_key(biome, settings.seed, zoom, record):
-                changed.add(name)
-    return frozenset(changed)
-
-
-def _asked(paths: Iterable[Path]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Tiles that rounds asked for: x and y, int64 (n, 2), and bucket, int64 (n,), -1 where there was no picture."""
-    parts = [read_places(path) for path in paths]
-    if not parts:
-        return np.zeros((0, 2), np.int64), np.zeros(0, np.int64)
-    return np.concatenate([part[:, :2] for part in parts]), np.concatenate([part[:, 2] for part in parts])
-
-
-def _lacking(buckets: NDArray[np.int64], settings: Settings) -> NDArray[np.bool_]:
-    """Whether each tile's bucket is under the floor now."""
-    kept = np.zeros(BUCKETS, np.int64)
-    if has_library(settings.library):
-        with open_library(settings.library) as database:
-            kept = database.bucket_counts(BUCKETS)
-    lacking: NDArray[np.bool_] = (buckets >= 0) & (kept[buckets] < settings.target.floor)
-    return lacking
-
-
-def _merged_numbers(name: str, settings: Settings) -> list[int]:
-    """Numbers in the ledger: the merge would pass over a new round of the same number, its file gone or not."""
-    if not has_library(settings.library):
-        return []
-    with open_library(settings.library) as database:
-        return [merged.round for merged in database.rounds() if merged.biome == name]
 
 
 def harvest_round(
@@ -398,12 +299,3 @@ def _full_buckets(settings: Settings) -> frozenset[int]:
     with open_library(settings.library) as database:
         counts = database.bucket_counts(BUCKETS)
     return frozenset((counts >= settings.bucket_cap).nonzero()[0].tolist())
-
-
-def _biome_seed(seed: int, name: str) -> int:
-    return int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:8], "big")
-
-
-def _plan_key(biome: Biome, seed: int, zoom: int, record: SourceRecord) -> str:
-    text = "/".join(map(str, (seed, zoom, biome.name, biome.fingerprint(), *record.identity)))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

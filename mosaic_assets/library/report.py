@@ -14,7 +14,7 @@ from mosaic_assets.library import pictures
 from mosaic_assets.library.biomes import load_biomes
 from mosaic_assets.library.centroids import load_centroids
 from mosaic_assets.library.coverage import LibraryState, read_state
-from mosaic_assets.library.harvest import replanned_biomes
+from mosaic_assets.library.plan import replanned_biomes
 from mosaic_assets.library.steering import Decision, Verdict, decide
 from mosaic_assets.settings import Settings
 from mosaic_assets.store.files import make_folder, write_bytes

@@ -228,10 +228,17 @@ def _check_url(record: SourceRecord) -> None:
     if fields - URL_FIELDS:
         unknown = ", ".join(f"{{{name}}}" for name in sorted(fields - URL_FIELDS))
         raise _wrong(record.name, "url", f"has {unknown}; known are {{z}}, {{x}}, {{y}}, {{release}}, {{key}}")
-    if not re.match("https?://", record.url) or not _host(record):
+    if not re.match("https?://", record.url) or not _host(record) or not _port_is_right(record.url):
         raise _wrong(record.name, "url", "is no address of a server; expected http://... or https://...")
     if "key" in fields and not record.key_variable:
         raise _wrong(record.name, "key_variable", "is empty, but url has {key}; name an environment variable")
+
+
+def _port_is_right(url: str) -> bool:
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:  # no number, or above 65535
+        return False
 
 
 def _as_strict_as_its_host(record: SourceRecord) -> SourceRecord:

@@ -8,8 +8,9 @@ import dagster as dg
 import pytest
 
 from mosaic_assets.definitions import build_definitions
-from mosaic_assets.defs.present import PERMANENT_TAG, REASON_TAG
+from mosaic_assets.defs.present import PERMANENT_TAG, REASON_TAG, explained_failures
 from mosaic_assets.defs.resources import Workbench
+from mosaic_assets.errors import MosaicError, SourceUnavailableError, TermsError
 from mosaic_assets.library.checks import CHECKS
 from mosaic_assets_tests.defs.conftest import Bench, MakeBench
 
@@ -140,7 +141,6 @@ def test_a_permanent_failure_is_tagged_and_forbids_retries(make_bench: MakeBench
 
 
 def test_a_passing_failure_is_tagged_as_such_and_may_be_retried(bench: Bench, monkeypatch) -> None:
-    from mosaic_assets.errors import SourceUnavailableError
     from mosaic_assets.library import harvest
 
     def gone(*_: object, **__: object) -> None:
@@ -159,6 +159,22 @@ def materialize_raising(bench: Bench) -> None:
     bench.definitions.resolve_job_def("harvest_biome").execute_in_process(
         instance=bench.instance, partition_key="dallol"
     )
+
+
+@pytest.mark.parametrize(("error", "tries"), [(TermsError, 1), (SourceUnavailableError, 3)])
+def test_a_retry_policy_tries_again_only_what_may_pass(error: type[MosaicError], tries: int) -> None:
+    """A user who gives our assets, or their own beside them, a policy of Dagster's gets no second try of the hopeless."""
+    begun = []
+
+    @dg.asset(retry_policy=dg.RetryPolicy(max_retries=2))
+    def stubborn(context) -> None:
+        with explained_failures(context):
+            begun.append(context.retry_number)
+            raise error("not today")
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = dg.materialize([stubborn], instance=instance, raise_on_error=False)
+    assert not result.success and len(begun) == tries
 
 
 @pytest.mark.parametrize("partition", ["atlantis"])

@@ -13,8 +13,9 @@ import sys
 from pathlib import Path
 
 from mosaic_assets.library.biomes import find_biome
-from mosaic_assets.library.harvest import harvest_round, plan_round
+from mosaic_assets.library.harvest import harvest_round
 from mosaic_assets.library.merge import merge_rounds
+from mosaic_assets.library.plan import plan_round
 from mosaic_assets.settings import load_settings
 from mosaic_assets_tests.faults.control import Remote
 from mosaic_assets_tests.faults.matrix import LIMITS

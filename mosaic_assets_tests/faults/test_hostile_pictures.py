@@ -14,8 +14,9 @@ from PIL import Image
 from mosaic_assets.core.imaging import MAX_SCANS, decode_tile
 from mosaic_assets.core.records import Outcome
 from mosaic_assets.library.biomes import find_biome
-from mosaic_assets.library.harvest import harvest_round, plan_round
+from mosaic_assets.library.harvest import harvest_round
 from mosaic_assets.library.merge import merge_rounds
+from mosaic_assets.library.plan import plan_round
 from mosaic_assets_tests.faults.conftest import NewHome
 from mosaic_assets_tests.faults.control import PROJECT, Remote
 from mosaic_assets_tests.faults.memory import TILES

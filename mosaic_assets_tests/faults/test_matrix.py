@@ -11,8 +11,9 @@ import pytest
 
 from mosaic_assets.core.records import Outcome, Tile
 from mosaic_assets.errors import SourceUnavailableError
-from mosaic_assets.library.harvest import harvest_round, plan_round
+from mosaic_assets.library.harvest import harvest_round
 from mosaic_assets.library.merge import merge_rounds
+from mosaic_assets.library.plan import plan_round
 from mosaic_assets.settings import Settings
 from mosaic_assets_tests.faults.acts import ACTS, true_picture
 from mosaic_assets_tests.faults.conftest import NewHome

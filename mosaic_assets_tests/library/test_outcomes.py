@@ -15,9 +15,10 @@ from mosaic_assets.core.records import Outcome, Tile
 from mosaic_assets.core.tiles import tile_distance
 from mosaic_assets.library.biomes import find_biome
 from mosaic_assets.library.choose import DISTANT_TILES
-from mosaic_assets.library.harvest import harvest_round, plan_round
+from mosaic_assets.library.harvest import harvest_round
 from mosaic_assets.library.judge import FLAT_HASH, hash_of
 from mosaic_assets.library.merge import merge_rounds
+from mosaic_assets.library.plan import plan_round
 from mosaic_assets_tests.library.painted import (
     RECORD,
     WEST,

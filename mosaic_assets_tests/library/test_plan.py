@@ -10,8 +10,9 @@ from mosaic_assets.core.records import Outcome
 from mosaic_assets.core.sampling import plan_tiles
 from mosaic_assets.errors import GeometryError, SourceUnavailableError, StoreError, UnknownNameError, ZoomError
 from mosaic_assets.library.biomes import find_biome
-from mosaic_assets.library.harvest import _biome_seed, harvest_round, plan_round
+from mosaic_assets.library.harvest import harvest_round
 from mosaic_assets.library.merge import merge_rounds
+from mosaic_assets.library.plan import biome_seed, plan_round
 from mosaic_assets.settings import Settings, Target
 from mosaic_assets.store.rounds import read_header, round_path
 from mosaic_assets_tests.library.painted import RECORD, WEST, PaintedSource, answering, colourful, harvest, one_colour
@@ -110,7 +111,7 @@ def test_biomes_of_one_place_have_sequences_of_their_own(new_home):
 
 def tiles_of_west(settings: Settings) -> int:
     biome = find_biome("west", settings)
-    return len(plan_tiles(biome.geometry(), 8, seed=_biome_seed(settings.seed, "west"), start=0, count=10_000))
+    return len(plan_tiles(biome.geometry(), 8, seed=biome_seed(settings.seed, "west"), start=0, count=10_000))
 
 
 @pytest.mark.parametrize("short_of_the_end", [0, 1, 29])
@@ -233,5 +234,5 @@ def test_where_no_library_is_the_very_next_tiles_are_taken(new_home):
     home = new_home(round_tiles=20)
     harvest(home, "west", paint=halves)
     biome = find_biome("west", home)
-    sequence = plan_tiles(biome.geometry(), 8, seed=_biome_seed(home.seed, "west"), start=20, count=20)
+    sequence = plan_tiles(biome.geometry(), 8, seed=biome_seed(home.seed, "west"), start=20, count=20)
     assert plan(home).tiles == sequence

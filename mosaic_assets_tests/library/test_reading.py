@@ -8,8 +8,8 @@ import threading
 from mosaic_assets.core.records import Outcome
 from mosaic_assets.library.biomes import find_biome
 from mosaic_assets.library.coverage import read_state
-from mosaic_assets.library.harvest import plan_round
 from mosaic_assets.library.merge import count_unmerged, merge_rounds
+from mosaic_assets.library.plan import plan_round
 from mosaic_assets.store.library_db import LibraryDatabase, open_library
 from mosaic_assets_tests.library.painted import RECORD, colourful, grow, harvest, pictures
 

@@ -106,6 +106,8 @@ def test_a_table_changes_only_what_it_names_of_a_preset():
         ({"url": "https://tiles.example.org/{z}/{x}.png"}, "url"),
         ({"url": "https://tiles.example.org/{z}/{x}/{y}/{s}"}, "url"),
         ({"url": "ftp://tiles.example.org/{z}/{x}/{y}"}, "url"),
+        ({"url": "http://tiles.example.org:http/{z}/{x}/{y}"}, "url"),
+        ({"url": "http://tiles.example.org:70000/{z}/{x}/{y}"}, "url"),
         ({"url": "https:///{z}/{x}/{y}"}, "url"),
         ({"url": "https://[bad/{z}/{x}/{y}"}, "url"),
         ({"url": "https://tiles.example.org/{z}/{x}/{y}?k={key}"}, "key_variable"),
