@@ -9,14 +9,19 @@ from pathlib import Path
 
 import click
 import pytest
+from pydantic import BaseModel
 
 from mosaic_assets.cli.main import mosaic
 from mosaic_assets.definitions import defs
 from mosaic_assets.defs.checks import ALL_CHECKS
-from mosaic_assets.settings import Archive, Limits, Network, Settings, Target
+from mosaic_assets.settings import Settings
 
 PROJECT = Path(__file__).resolve().parents[1]
-TABLES = {"target": Target, "limits": Limits, "network": Network, "archive": Archive}
+TABLES = {
+    name: field.annotation
+    for name, field in Settings.model_fields.items()
+    if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+}
 
 # Written in pieces, so that this file does not name what it forbids.
 FORBIDDEN = ["/wo" + "rk/", "py" + "pi.org", "python" + "hosted"]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +13,9 @@ from mosaic_assets.cli import options
 from mosaic_assets.cli.screen import out, print_json, print_table
 from mosaic_assets.errors import SettingsError
 from mosaic_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from mosaic_assets.core.checks import Check
 
 EXIT_FAILED = 1
 
@@ -63,23 +67,42 @@ def coverage(as_json: bool, **given: Any) -> None:
 def check(home: Path | None, newest: bool, as_json: bool) -> None:
     r"""Run every check; exit with 1 when one that blocks fails. For the CI of whoever uses the data.
 
-    Those of the scene archive run where there is one.
+    Those of crops, chips, gallery and scene archive run where there is one.
 
     \b
     Example:  mosaic check --home /data/tiles
     """
     from mosaic_assets.core.checks import Scope, run_check
-    from mosaic_assets.csquares.archive_checks import ARCHIVE_CHECKS
-    from mosaic_assets.library.checks import CHECKS
 
     settings = options.settings_from(home=home)
     scope = Scope.NEWEST if newest else Scope.ALL
     rows = []
-    for item in (*CHECKS, *(ARCHIVE_CHECKS if settings.csquares.exists() else ())):
+    for item in _checks_of(settings):
         found = run_check(item, settings, scope)
         word = "passed" if found.passed else "FAILED" if item.blocking else "warning"
         rows.append({"check": item.name, "asset": item.asset, "result": word, "found": found.summary})
     _show_results(rows, as_json)
+
+
+def _checks_of(settings: Settings) -> Iterator[Check]:
+    """Yield the library's checks, and those of each other data set that is there."""
+    from mosaic_assets.chips.chip_checks import CHIP_CHECKS
+    from mosaic_assets.csquares.archive_checks import ARCHIVE_CHECKS
+    from mosaic_assets.gallery.checks import GALLERY_CHECKS
+    from mosaic_assets.library.checks import CHECKS
+    from mosaic_assets.scenes.challenges.checks import CHALLENGE_CHECKS
+    from mosaic_assets.scenes.crop_checks import CROP_CHECKS
+
+    yield from CHECKS
+    for folder, checks in (
+        (settings.smcefr_folder, CROP_CHECKS),
+        (settings.smcefr_folder / "challenges", CHALLENGE_CHECKS),
+        (settings.chips_folder, CHIP_CHECKS),
+        (settings.gallery_folder, GALLERY_CHECKS),
+        (settings.csquares, ARCHIVE_CHECKS),
+    ):
+        if folder.exists():
+            yield from checks
 
 
 @click.command(name="settings")

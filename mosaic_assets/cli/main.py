@@ -8,7 +8,7 @@ import sys
 import click
 
 from mosaic_assets import __version__
-from mosaic_assets.cli import grow, library, look, search, serve, squares
+from mosaic_assets.cli import challenges, chips, gallery, grow, library, look, scenes, search, serve, squares
 from mosaic_assets.cli.screen import complain
 from mosaic_assets.errors import MosaicError
 
@@ -39,6 +39,10 @@ for command in (
     *grow.COMMANDS,
     *look.COMMANDS,
     *library.COMMANDS,
+    *scenes.COMMANDS,
+    *challenges.COMMANDS,
+    *chips.COMMANDS,
+    *gallery.COMMANDS,
     *search.COMMANDS,
     *serve.COMMANDS,
     *squares.COMMANDS,

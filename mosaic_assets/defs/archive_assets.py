@@ -213,7 +213,8 @@ def _scene_of(tile: "LibraryRow") -> "Scene":
     owners=OWNERS,
     kinds={"sqlite"},
     code_version="1",
-    deps=[csquare_pairs, library_footprints],
+    # Those of other data sets: by its key, since the module of that asset stands above this one.
+    deps=[csquare_pairs, library_footprints, dg.AssetKey("dataset_footprints")],
 )
 def csquare_index(
     context: dg.AssetExecutionContext, workbench: dg.ResourceParam[Workbench]

@@ -140,23 +140,25 @@ def _failed_at_index(settings: Settings, run: dg.DagsterRun, waiting: set[str]) 
 def contributions_sensor(
     context: dg.SensorEvaluationContext, workbench: dg.ResourceParam[Workbench]
 ) -> dg.SensorResult | dg.SkipReason:
-    """Compare the library's state with the one whose footprints are published."""
+    """Compare the state of the library, crops, chips, queries and gallery with the one whose footprints are published."""
     from mosaic_assets.csquares.contributions import contributed_state
     from mosaic_assets.defs.archive_assets import TILES, tiles_state
+    from mosaic_assets.defs.footprint_assets import changed_data_sets
 
     try:
         settings = workbench.fresh_settings()
-        now, published = tiles_state(settings), contributed_state(settings.csquares, TILES)
+        library, published = tiles_state(settings), contributed_state(settings.csquares, TILES)
+        changed = [TILES] * (library != (published or "")) + changed_data_sets(settings)
     except MosaicError as error:
         return dg.SkipReason(str(error))
-    if now == (published or ""):
-        return dg.SkipReason(f"every tile of the library is in the index ({now or 'no library yet'})")
+    if not changed:
+        return dg.SkipReason(f"everything is in the index (library: {library or 'none yet'})")
     if busy := [job for job in (jobs.MERGE, jobs.INDEX) if runs.is_running(context.instance, job)]:
         return dg.SkipReason(f"{', '.join(busy)} is queued or under way")
-    failed = runs.failures_since_success(context.instance, "library_footprints", jobs.INDEX, workbench.forgive_before)
+    failed = runs.failures_since_success(context.instance, "dataset_footprints", jobs.INDEX, workbench.forgive_before)
     if held := _held_back(_of_job(jobs.INDEX, failed), settings.limits, datetime.now(UTC)):
         return dg.SkipReason("; ".join(held.values()))
-    return dg.SensorResult([dg.RunRequest(tags={"mosaic/why": f"the library is at {now}"})])
+    return dg.SensorResult([dg.RunRequest(tags={"mosaic/why": f"changed: {', '.join(changed)}"})])
 
 
 ARCHIVE_SENSORS = [inbox_sensor, contributions_sensor]

@@ -1,16 +1,27 @@
-"""The domains' checks as asset checks; what they look at is in ``library/checks.py`` and ``csquares/archive_checks.py``."""
+"""The domains' checks as asset checks; what they look at is in the domains' own modules of checks."""
 
 import dagster as dg
 
+from mosaic_assets.chips.chip_checks import CHIP_CHECKS
 from mosaic_assets.core.checks import Check, Scope, run_check
 from mosaic_assets.csquares.archive_checks import ARCHIVE_CHECKS
 from mosaic_assets.defs.resources import Workbench
+from mosaic_assets.gallery.checks import GALLERY_CHECKS
 from mosaic_assets.library.checks import CHECKS
+from mosaic_assets.scenes.challenges.checks import CHALLENGE_CHECKS
+from mosaic_assets.scenes.crop_checks import CROP_CHECKS
 
 SCOPE_TAG = "mosaic/scope"
 """Run tag: ``newest`` lets checks that open files look at the newest merge or batch only."""
 
-ALL_CHECKS: tuple[Check, ...] = (*CHECKS, *ARCHIVE_CHECKS)
+ALL_CHECKS: tuple[Check, ...] = (
+    *CHECKS,
+    *CROP_CHECKS,
+    *CHALLENGE_CHECKS,
+    *CHIP_CHECKS,
+    *GALLERY_CHECKS,
+    *ARCHIVE_CHECKS,
+)
 """Every check of every domain, in the order of the lineage."""
 
 

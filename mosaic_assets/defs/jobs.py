@@ -10,6 +10,7 @@ from mosaic_assets.defs.archive_assets import (
     scene_inbox,
 )
 from mosaic_assets.defs.checks import SCOPE_TAG
+from mosaic_assets.defs.footprint_assets import dataset_footprints
 from mosaic_assets.defs.library_assets import (
     biomes,
     bucketed_library,
@@ -58,7 +59,7 @@ ingest_job = dg.define_asset_job(
 )
 index_job = dg.define_asset_job(
     INDEX,
-    dg.AssetSelection.assets(library_footprints, csquare_index),
+    dg.AssetSelection.assets(library_footprints, dataset_footprints, csquare_index),
     tags={"mosaic/writes": "archive", SCOPE_TAG: "newest"},
     description="Bring the footprints of other data sets into the index, and whatever else it lacks.",
 )

@@ -1,0 +1,167 @@
+"""Numbers of a crop that decide whether it is worth keeping."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mosaic_assets.scenes.recipes import RGB_BANDS
+from mosaic_assets.scenes.records import Limits, SceneNumbers, SceneOutcome
+
+CLOUD_BRIGHT = 0.3
+"""Mean reflectance of red, green and blue above which a pixel may be cloud ..."""
+CLOUD_WHITE = 0.3
+"""... if the bands differ from their mean by less than this share of it, summed over the three."""
+
+Bools = NDArray[np.bool_]
+
+
+def share(mask: Bools) -> float:
+    """Return the share of a mask that is set, 0..1."""
+    return float(np.count_nonzero(mask)) / mask.size
+
+
+def luma(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return luma as ITU-R BT.601 weighs it, uint8 (rows, columns).
+
+    >>> luma(np.array([[[255, 0, 0], [255, 255, 255]]], np.uint8))
+    array([[ 76, 255]], dtype=uint8)
+    """
+    red, green, blue = (rgb[..., band].astype(np.uint32) for band in range(3))
+    return np.asarray((19595 * red + 38470 * green + 7471 * blue + 32768) >> 16, np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Counts of a strip of a crop; those of strips add up to those of the crop."""
+
+    levels: NDArray[np.int64]
+    """Valid pixels of each grey level, (256,)."""
+    laplacians: int
+    """Pixels whose Laplacian counts ..."""
+    total: int
+    """... its sum ..."""
+    squares: int
+    """... and the sum of its squares."""
+    cloud: int = 0
+
+    @property
+    def entropy(self) -> float:
+        """Entropy of the grey levels, bits, 0..8; 0 when no pixel is valid."""
+        shares = self.levels[self.levels > 0] / max(int(self.levels.sum()), 1)
+        return float(abs((shares * np.log2(shares)).sum()))
+
+    @property
+    def texture(self) -> float:
+        """Standard deviation of the Laplacian of luma scaled to 0..1."""
+        if self.laplacians == 0:
+            return 0.0
+        variance = (self.laplacians * self.squares - self.total**2) / self.laplacians**2
+        return math.sqrt(max(variance, 0.0)) / 255
+
+
+def tally(grey: NDArray[np.uint8], valid: Bools, skip: int, cloud: Bools) -> Tally:
+    """Count what a strip holds.
+
+    Parameters
+    ----------
+    grey : luma of the strip and of the row above and below it, where there is one.
+    valid : where it holds data; like ``grey``.
+    skip : rows above the strip, 0 or 1.
+    cloud : where the strip is cloud; its rows are those of the strip.
+    """
+    inside = slice(skip, skip + len(cloud))
+    whole = bool(valid.all())
+    levels = np.bincount((grey[inside] if whole else grey[inside][valid[inside]]).ravel(), minlength=256)
+    found = _laplacian(grey, None if whole else valid)
+    return Tally(levels, found.size, int(found.sum()), int((found * found).sum()), int(np.count_nonzero(cloud)))
+
+
+def sum_tallies(tallies: Iterable[Tally]) -> Tally:
+    """Return the counts of a whole crop."""
+    parts = list(tallies)
+    levels = np.sum([part.levels for part in parts], axis=0)
+    sums = (sum(getattr(part, name) for part in parts) for name in ("laplacians", "total", "squares", "cloud"))
+    return Tally(levels, *sums)
+
+
+def _laplacian(grey: NDArray[np.uint8], valid: Bools | None) -> NDArray[np.int32]:
+    """Return the Laplacian by four neighbours, without the outermost pixels and those beside a gap."""
+    level = grey.astype(np.int32)
+    found = level[:-2, 1:-1] + level[2:, 1:-1] + level[1:-1, :-2] + level[1:-1, 2:] - 4 * level[1:-1, 1:-1]
+    if valid is None:
+        return found
+    around = valid[:-2, 1:-1] & valid[2:, 1:-1] & valid[1:-1, :-2] & valid[1:-1, 2:] & valid[1:-1, 1:-1]
+    return np.asarray(found[around])
+
+
+def entropy(grey: NDArray[np.uint8], valid: Bools | None = None) -> float:
+    """Return the entropy of the grey levels, bits, 0..8; 0 when no pixel is valid.
+
+    >>> entropy(np.array([[0, 1], [2, 3]], np.uint8))
+    2.0
+    """
+    return _tally_of(grey, valid).entropy
+
+
+def texture(grey: NDArray[np.uint8], valid: Bools | None = None) -> float:
+    """Return the standard deviation of the Laplacian (four neighbours) of luma scaled to 0..1; edges of gaps do not count.
+
+    >>> texture(np.zeros((8, 8), np.uint8))
+    0.0
+    """
+    return _tally_of(grey, valid).texture
+
+
+def _tally_of(grey: NDArray[np.uint8], valid: Bools | None) -> Tally:
+    valid = np.ones(grey.shape, bool) if valid is None else valid
+    return tally(grey, valid, 0, np.zeros(grey.shape, bool))
+
+
+def cloudy(rho: Mapping[str, NDArray[np.float32]], saturated: Bools) -> Bools:
+    """Return where a crop is cloud: bright and white, or so bright that a detector was saturated.
+
+    Snow and ice are bright and white, too. NaN is no cloud.
+    """
+    red, green, blue = (rho[name] for name in RGB_BANDS)
+    mean = (red + green + blue) / np.float32(3)
+    spread = np.abs(red - mean) + np.abs(green - mean) + np.abs(blue - mean)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(((mean > CLOUD_BRIGHT) & (spread < CLOUD_WHITE * mean)) | saturated)
+
+
+def judge(numbers: SceneNumbers, limits: Limits) -> tuple[SceneOutcome, str]:
+    """Return what becomes of a crop with these numbers, and why in a few words; numbers that are None do not count.
+
+    >>> judge(SceneNumbers(fill=0.1), Limits())
+    (<SceneOutcome.SCREENED_FILL: 'screened_fill'>, '10.0% of the crop are without data, more than 2.0%')
+    """
+    if _above(numbers.fill, limits.max_fill):
+        return SceneOutcome.SCREENED_FILL, _more(numbers.fill, "are without data", limits.max_fill)
+    if _above(numbers.cloud, limits.max_cloud):
+        return SceneOutcome.SCREENED_CLOUD, _more(numbers.cloud, "are cloud", limits.max_cloud)
+    if _above(numbers.water, limits.max_water) and _below(numbers.texture, limits.min_texture):
+        why = _more(numbers.water, "are open water", limits.max_water)
+        return (
+            SceneOutcome.SCREENED_WATER,
+            f"{why}, and its texture is {numbers.texture:.4f}, below {limits.min_texture}",
+        )
+    if _below(numbers.entropy, limits.min_entropy):
+        return SceneOutcome.FLAT, f"its luma has {numbers.entropy:.2f} bits, fewer than {limits.min_entropy}"
+    return SceneOutcome.KEPT, ""
+
+
+def _above(value: float | None, limit: float) -> bool:
+    return value is not None and value > limit
+
+
+def _below(value: float | None, limit: float) -> bool:
+    return value is not None and value < limit
+
+
+def _more(value: float | None, what: str, limit: float) -> str:
+    return f"{value or 0:.1%} of the crop {what}, more than {limit:.1%}"

@@ -1,0 +1,533 @@
+"""``gallery.db``: tiles of a continuous region as reference 4 has them, and beside them what its readers never ask for.
+
+``ge_tiles(zoom_level, tile_column, tile_row, time_, tile_data)`` is the reference's table: rows count from the north,
+``tile_data`` is a JPEG or PNG of 256 x 256 pixels, ``time_`` an ISO date, or empty where nobody says when. Its index lists
+the newest time first, so that a reader that takes the first row of a place takes the newest.
+
+The grid is written into the file when it is created and never changes; whoever opens it for writing says which grid they
+mean, and is refused when it is another. A tile is in the file whole or not at all: rows come in transactions.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mosaic_assets.core.grids import Grid, grid_named
+from mosaic_assets.core.records import Bounds, Outcome, Tile
+from mosaic_assets.errors import DatabaseError, GalleryError, UnknownNameError
+from mosaic_assets.store.files import publishing
+from mosaic_assets.store.sqlite import (
+    APPLICATION_ID,
+    atomic,
+    explaining_sqlite,
+    has_database,
+    open_database,
+    snapshot,
+)
+
+SCHEMA_VERSION = 1
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS ge_tiles (
+  zoom_level INTEGER NOT NULL, tile_column INTEGER NOT NULL, tile_row INTEGER NOT NULL, time_ TEXT NOT NULL,
+  tile_data BLOB NOT NULL
+);
+CREATE UNIQUE INDEX IF NOT EXISTS ge_tiles_place ON ge_tiles (zoom_level, tile_column, tile_row, time_ DESC);
+CREATE TABLE IF NOT EXISTS tile_facts (
+  zoom_level INTEGER NOT NULL, tile_column INTEGER NOT NULL, tile_row INTEGER NOT NULL, time_ TEXT NOT NULL,
+  sha256 BLOB NOT NULL, PRIMARY KEY (zoom_level, tile_column, tile_row, time_)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS missing_tiles (
+  zoom_level INTEGER NOT NULL, tile_column INTEGER NOT NULL, tile_row INTEGER NOT NULL, time_ TEXT NOT NULL,
+  outcome TEXT NOT NULL, detail TEXT NOT NULL, PRIMARY KEY (zoom_level, tile_column, tile_row, time_)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS coverages (
+  zoom_level INTEGER NOT NULL, time_ TEXT NOT NULL, west REAL NOT NULL, south REAL NOT NULL, east REAL NOT NULL,
+  north REAL NOT NULL, provenance TEXT NOT NULL, PRIMARY KEY (zoom_level, time_)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS gallery_info (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID
+"""
+
+BATCH = 256
+"""Rows that are read at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTile:
+    """A tile as it lies in the gallery."""
+
+    tile: Tile
+    time: str
+    """ISO date; empty where nobody says when."""
+    data: bytes
+    """A JPEG or PNG."""
+
+
+@dataclass(frozen=True, slots=True)
+class MissingTile:
+    """A tile that was asked for and is not there."""
+
+    tile: Tile
+    time: str
+    outcome: str
+    """Why, as in `Outcome`."""
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """A region that the gallery is to cover without holes at one zoom and time."""
+
+    zoom: int
+    time: str
+    bounds: Bounds
+    provenance: dict[str, Any] = field(default_factory=dict)
+    """Source, release, licence, attribution, synthetic, and how tiles were resampled."""
+
+
+class GalleryDatabase:
+    """An opened gallery; made by `open_gallery`."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path, grid: Grid) -> None:
+        self._connection, self.path, self.grid = connection, path, grid
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Everything written in the body is in the file, or nothing of it."""
+        with explaining_sqlite(self.path), atomic(self._connection):
+            yield
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """Everything read in the body is of one state of the file."""
+        with explaining_sqlite(self.path), snapshot(self._connection):
+            yield
+
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """All rows that a SELECT answers with."""
+        with explaining_sqlite(self.path):
+            return self._connection.execute(sql, parameters).fetchall()
+
+    def counts(self) -> dict[tuple[int, str], int]:
+        """Tiles by (zoom, time), in that order."""
+        rows = self.query("SELECT zoom_level, time_, count(*) FROM tile_facts GROUP BY 1, 2 ORDER BY 1, 2")
+        return {(zoom, time): count for zoom, time, count in rows}
+
+    def zooms(self) -> list[int]:
+        """Zoom levels that have tiles, ascending."""
+        return sorted({zoom for zoom, _ in self.counts()})
+
+    def count(self, zoom: int | None = None) -> int:
+        """How many tiles there are, at one zoom or at all of them; every time counts."""
+        return sum(count for (level, _), count in self.counts().items() if zoom in (None, level))
+
+    def read(self, tile: Tile, time: str | None = None) -> bytes | None:
+        """Bytes of a tile, the newest when no time is given; None when it is not there.
+
+        Raises
+        ------
+        GeometryError
+            The gallery's grid has no such tile.
+        """
+        self.grid.check(tile)
+        sql = "SELECT tile_data FROM ge_tiles WHERE zoom_level = ? AND tile_column = ? AND tile_row = ?"
+        sql, when = (sql, ()) if time is None else (f"{sql} AND time_ = ?", (time,))
+        rows = self.query(f"{sql} ORDER BY time_ DESC LIMIT 1", (tile.z, tile.x, tile.y, *when))
+        return rows[0][0] if rows else None
+
+    def tiles(self, zoom: int, time: str | None = None) -> list[Tile]:
+        """Tiles that are there, column by column from the west, each from the north; each once, whatever its times."""
+        condition, when = ("", ()) if time is None else ("AND time_ = ?", (time,))
+        rows = self.query(
+            f"SELECT DISTINCT tile_column, tile_row FROM tile_facts WHERE zoom_level = ? {condition} ORDER BY 1, 2",
+            (zoom, *when),
+        )
+        return [Tile(x, y, zoom) for x, y in rows]
+
+    def bodies(self, zoom: int, time: str | None = None, *, all_times: bool = False) -> Iterator[StoredTile]:
+        """Yield the tiles of a zoom with their bytes, in the order of `tiles`, some hundred in memory at a time.
+
+        Without ``time`` the newest of each place, or with ``all_times`` every one, the newest first.
+        """
+        after: tuple[int, int, str] | None = None
+        seen: Tile | None = None
+        while rows := self._bodies_after(zoom, time, after):
+            for x, y, when, data in rows:
+                tile = Tile(x, y, zoom)
+                if all_times or tile != seen:
+                    yield StoredTile(tile, when, data)
+                seen = tile
+            after = rows[-1][:3]
+
+    def _bodies_after(self, zoom: int, time: str | None, after: tuple[int, int, str] | None) -> list[tuple[Any, ...]]:
+        # Each batch is a query of its own: no read transaction stays open while the caller works.
+        conditions, values = ["zoom_level = ?"], [zoom]
+        if time is not None:
+            conditions.append("time_ = ?")
+            values.append(time)  # type: ignore[arg-type]
+        if after is not None:
+            # The first comparison lets SQLite begin in its index where the last batch ended.
+            conditions.append(
+                "tile_column >= ? AND ((tile_column, tile_row) > (?, ?) OR (tile_column = ? AND tile_row = ? AND time_ < ?))"
+            )
+            x, y, when = after
+            values += [x, x, y, x, y, when]  # type: ignore[list-item]
+        return self.query(
+            f"SELECT tile_column, tile_row, time_, tile_data FROM ge_tiles WHERE {' AND '.join(conditions)} "
+            f"ORDER BY tile_column, tile_row, time_ DESC LIMIT {BATCH}",
+            values,
+        )
+
+    def known(self, zoom: int, time: str) -> set[Tile]:
+        """Tiles of a zoom and time that need not be asked for again: those there, and those missing for good."""
+        there = self.tiles(zoom, time)
+        return {*there, *(one.tile for one in self.missing(zoom, time) if one.outcome != Outcome.FETCH_FAILED)}
+
+    def missing(self, zoom: int | None = None, time: str | None = None) -> list[MissingTile]:
+        """Tiles that were asked for and are not there, in order."""
+        rows = self.query(
+            "SELECT zoom_level, tile_column, tile_row, time_, outcome, detail FROM missing_tiles "
+            "WHERE (?1 IS NULL OR zoom_level = ?1) AND (?2 IS NULL OR time_ = ?2) ORDER BY 1, 2, 3, 4",
+            (zoom, time),
+        )
+        return [MissingTile(Tile(x, y, z), when, outcome, detail) for z, x, y, when, outcome, detail in rows]
+
+    def checksums(self, zoom: int, time: str | None = None) -> dict[tuple[Tile, str], str]:
+        """SHA-256 of the bytes of each tile as they were written, hexadecimal, by (tile, time)."""
+        rows = self.query(
+            "SELECT tile_column, tile_row, time_, sha256 FROM tile_facts WHERE zoom_level = ?1 "
+            "AND (?2 IS NULL OR time_ = ?2) ORDER BY 1, 2, 3",
+            (zoom, time),
+        )
+        return {(Tile(x, y, zoom), when): digest.hex() for x, y, when, digest in rows}
+
+    def checksum(self, tile: Tile, time: str) -> str | None:
+        """SHA-256 of the bytes of a tile as they were written, hexadecimal; None when there is no such tile."""
+        rows = self.query(
+            "SELECT sha256 FROM tile_facts WHERE (zoom_level, tile_column, tile_row, time_) = (?, ?, ?, ?)",
+            (*_place(tile), time),
+        )
+        return rows[0][0].hex() if rows else None
+
+    def places(self, zoom: int, columns: range) -> list[tuple[Tile, str]]:
+        """Tiles of some columns with their newest time, in the order of `tiles`."""
+        rows = self.query(
+            "SELECT tile_column, tile_row, max(time_) FROM tile_facts WHERE zoom_level = ? AND tile_column BETWEEN ? AND ? "
+            "GROUP BY 1, 2 ORDER BY 1, 2",
+            (zoom, columns.start, columns.stop - 1),
+        )
+        return [(Tile(x, y, zoom), when) for x, y, when in rows]
+
+    def sample(self, zoom: int, count: int) -> list[tuple[Tile, str]]:
+        """About ``count`` tiles with their times, spread over a zoom; the same ones until tiles are added."""
+        total = self.count(zoom)
+        rows = self.query(
+            "SELECT tile_column, tile_row, time_ FROM tile_facts WHERE zoom_level = ? "
+            "AND (tile_column * 31 + tile_row * 17) % ? = 0 ORDER BY 1, 2, 3",
+            (zoom, max(1, total // max(1, count))),
+        )
+        return [(Tile(x, y, zoom), when) for x, y, when in rows]
+
+    def fingerprint(self, zoom: int | None = None) -> str:
+        """SHA-256 over grid, places, times and checksums of the tiles: what an index made from them remembers."""
+        digest = hashlib.sha256(self.grid.name.encode())
+        rows = self.query(
+            "SELECT zoom_level, tile_column, tile_row, time_, sha256 FROM tile_facts "
+            "WHERE ?1 IS NULL OR zoom_level = ?1 ORDER BY 1, 2, 3, 4",
+            (zoom,),
+        )
+        for z, x, y, when, checksum in rows:
+            digest.update(f"{z} {x} {y} {when} ".encode() + checksum)
+        return digest.hexdigest()
+
+    def state(self) -> str:
+        """Say in few words what changes with every tile that is written or removed; a count, where `fingerprint` reads all."""
+        newest, count = self.query("SELECT coalesce(max(rowid), 0), count(*) FROM ge_tiles")[0]
+        return f"{self.grid.name}, {count} tiles, {newest} written"
+
+    def coverages(self) -> list[Coverage]:
+        """Regions that the gallery is to cover, by zoom and time."""
+        rows = self.query("SELECT * FROM coverages ORDER BY zoom_level, time_")
+        return [Coverage(z, when, Bounds(w, s, e, n), json.loads(text)) for z, when, w, s, e, n, text in rows]
+
+    def set_coverage(self, coverage: Coverage) -> None:
+        """Write down a region to cover; inside `writing`. One of the same zoom and time is replaced."""
+        text = json.dumps(coverage.provenance, sort_keys=True)
+        self._connection.execute(
+            "INSERT OR REPLACE INTO coverages VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (coverage.zoom, coverage.time, *coverage.bounds, text),
+        )
+
+    def add(self, tiles: Iterable[StoredTile]) -> None:
+        """Write tiles, in the place of those of the same place and time; inside `writing`.
+
+        Raises
+        ------
+        GeometryError
+            The gallery's grid has no such tile.
+        """
+        rows = [(one.tile.z, one.tile.x, one.tile.y, one.time, one.data) for one in tiles if self.grid.check(one.tile)]
+        self._connection.executemany("INSERT OR REPLACE INTO ge_tiles VALUES (?, ?, ?, ?, ?)", rows)
+        facts = [(*row[:4], hashlib.sha256(row[4]).digest()) for row in rows]
+        self._connection.executemany("INSERT OR REPLACE INTO tile_facts VALUES (?, ?, ?, ?, ?)", facts)
+        places = [row[:4] for row in rows]
+        self._connection.executemany(
+            "DELETE FROM missing_tiles WHERE (zoom_level, tile_column, tile_row, time_) = (?, ?, ?, ?)", places
+        )
+
+    def commit(self, tiles: Sequence[StoredTile]) -> int:
+        """Write tiles in a transaction of their own; return how many."""
+        with self.writing():
+            self.add(tiles)
+        return len(tiles)
+
+    def note(self, key: str, value: str) -> None:
+        """Write down something about the gallery; inside `writing`. The grid cannot be changed so."""
+        self._connection.execute("INSERT OR REPLACE INTO gallery_info SELECT ?1, ?2 WHERE ?1 <> 'grid'", (key, value))
+
+    def notes(self) -> dict[str, str]:
+        """What is written down about the gallery; ``grid`` is one of the keys."""
+        return dict(self.query("SELECT key, value FROM gallery_info ORDER BY 1"))
+
+    def add_missing(self, tiles: Iterable[MissingTile]) -> None:
+        """List tiles that were asked for in vain; inside `writing`."""
+        rows = [(*_place(one.tile), one.time, one.outcome, one.detail) for one in tiles]
+        self._connection.executemany("INSERT OR REPLACE INTO missing_tiles VALUES (?, ?, ?, ?, ?, ?)", rows)
+
+
+def gallery_path(folder: Path) -> Path:
+    """Path of the database in the folder of a gallery."""
+    return folder / "gallery.db"
+
+
+def has_gallery(folder: Path) -> bool:
+    """Whether the folder holds a gallery."""
+    return has_database(gallery_path(folder))
+
+
+@contextlib.contextmanager
+def open_gallery(folder: Path, *, grid: Grid | None = None, create: bool = False) -> Iterator[GalleryDatabase]:
+    """Open the gallery of a folder.
+
+    Parameters
+    ----------
+    folder : where ``gallery.db`` is or shall be.
+    grid : the grid that the caller works in; None takes whatever the file says. Needed to create.
+    create : make an empty gallery where there is none.
+
+    Raises
+    ------
+    GalleryError
+        There is none, the file is another database, or its grid is another.
+    DatabaseError
+        Not a database, damaged, or written by a newer version.
+    """
+    path = gallery_path(folder)
+    if create and grid is None:
+        raise GalleryError(f"creating {path}: the grid is missing; say GoogleCRS84Quad or WebMercatorQuad")
+    if not create and not has_database(path):
+        raise GalleryError(f"there is no gallery at {path} yet; build one with `mosaic gallery build`")
+    _refuse_other_databases(path)
+    with contextlib.closing(open_database(path, SCHEMA, SCHEMA_VERSION, create=create)) as connection:
+        with explaining_sqlite(path):
+            found = _grid_of(connection, path, grid if create else None)
+        if grid is not None and found != grid:
+            raise GalleryError(
+                f"{path} is in the grid {found.name}, but {grid.name} was asked for; the two are never mixed. Set "
+                f'gallery.grid = "{found.name}", or choose another --home for the other grid'
+            )
+        yield GalleryDatabase(connection, path, found)
+
+
+def _refuse_other_databases(path: Path) -> None:
+    """Say what an existing file is when it is no gallery of ours, before anything is added to it."""
+    if not has_database(path):
+        return
+    with explaining_sqlite(path), contextlib.closing(_read_only(path)) as connection:
+        owner = connection.execute("PRAGMA application_id").fetchone()[0]
+        names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if "ge_tiles" in names and owner != APPLICATION_ID:
+        raise GalleryError(
+            f"{path} has a table ge_tiles, but was not made here and does not say which grid it is in; move it away, then take "
+            "its tiles over with `mosaic gallery import FILE --grid GoogleCRS84Quad` (or WebMercatorQuad)"
+        )
+    if "gallery_info" not in names:
+        some = ", ".join(sorted(names)[:5]) or "none"
+        raise GalleryError(f"{path} is not a gallery (its tables: {some}); move it away or choose another --home")
+
+
+def _grid_of(connection: sqlite3.Connection, path: Path, new: Grid | None) -> Grid:
+    """Return the grid that the file is in, after writing it into a file that has none yet."""
+    if new is not None:
+        connection.execute("INSERT OR IGNORE INTO gallery_info VALUES ('grid', ?)", (new.name,))
+    row = connection.execute("SELECT value FROM gallery_info WHERE key = 'grid'").fetchone()
+    if row is None:
+        raise GalleryError(f"{path} does not say which grid it is in; move it away and build it anew")
+    try:
+        return grid_named(row[0])
+    except UnknownNameError as error:
+        raise DatabaseError(f"{path} is in a grid that is not known here: {error}") from error
+
+
+def foreign_tiles(path: Path) -> Iterator[StoredTile]:
+    """Yield the tiles of any database with reference 4's table ``ge_tiles``; the file is only read.
+
+    Raises
+    ------
+    GalleryError
+        The file does not exist, or has no such table or columns.
+    """
+    if not has_database(path):
+        raise GalleryError(f"reading tiles of {path}: there is no such database; check the path")
+    with explaining_sqlite(path), contextlib.closing(_read_only(path)) as connection:
+        columns = [row[1] for row in connection.execute("PRAGMA table_info(ge_tiles)")]
+        wanted = ["zoom_level", "tile_column", "tile_row", "time_", "tile_data"]
+        if not set(wanted) <= set(columns):
+            raise GalleryError(
+                f"{path} is not a gallery: expected a table ge_tiles with {', '.join(wanted)}, found "
+                f"{', '.join(columns) or 'no such table'}; give a database as reference 4 has it"
+            )
+        for z, x, y, when, data in connection.execute(f"SELECT {', '.join(wanted)} FROM ge_tiles ORDER BY rowid"):
+            if not (isinstance(z, int) and isinstance(x, int) and isinstance(y, int) and isinstance(data, bytes)):
+                raise GalleryError(
+                    f"{path}: a row of ge_tiles has zoom {z!r}, column {x!r}, row {y!r} and {type(data).__name__} as its picture; "
+                    "expected whole numbers and bytes; mend or delete the row"
+                )
+            yield StoredTile(Tile(x, y, z), str(when or ""), data)
+
+
+def _read_only(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=30.0)
+
+
+def _place(tile: Tile) -> tuple[int, int, int]:
+    return tile.z, tile.x, tile.y
+
+
+MBTILES_SCHEMA = """
+CREATE TABLE metadata (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE tiles (
+  zoom_level INTEGER NOT NULL, tile_column INTEGER NOT NULL, tile_row INTEGER NOT NULL, tile_data BLOB NOT NULL,
+  PRIMARY KEY (zoom_level, tile_column, tile_row)
+)
+"""
+
+GEOPACKAGE_SCHEMA = """
+CREATE TABLE gpkg_spatial_ref_sys (
+  srs_name TEXT NOT NULL, srs_id INTEGER NOT NULL PRIMARY KEY, organization TEXT NOT NULL,
+  organization_coordsys_id INTEGER NOT NULL, definition TEXT NOT NULL, description TEXT
+);
+CREATE TABLE gpkg_contents (
+  table_name TEXT NOT NULL PRIMARY KEY, data_type TEXT NOT NULL, identifier TEXT UNIQUE, description TEXT DEFAULT '',
+  last_change DATETIME NOT NULL, min_x DOUBLE, min_y DOUBLE, max_x DOUBLE, max_y DOUBLE,
+  srs_id INTEGER REFERENCES gpkg_spatial_ref_sys(srs_id)
+);
+CREATE TABLE gpkg_tile_matrix_set (
+  table_name TEXT NOT NULL PRIMARY KEY REFERENCES gpkg_contents(table_name),
+  srs_id INTEGER NOT NULL REFERENCES gpkg_spatial_ref_sys(srs_id),
+  min_x DOUBLE NOT NULL, min_y DOUBLE NOT NULL, max_x DOUBLE NOT NULL, max_y DOUBLE NOT NULL
+);
+CREATE TABLE gpkg_tile_matrix (
+  table_name TEXT NOT NULL REFERENCES gpkg_contents(table_name), zoom_level INTEGER NOT NULL,
+  matrix_width INTEGER NOT NULL, matrix_height INTEGER NOT NULL, tile_width INTEGER NOT NULL,
+  tile_height INTEGER NOT NULL, pixel_x_size DOUBLE NOT NULL, pixel_y_size DOUBLE NOT NULL,
+  PRIMARY KEY (table_name, zoom_level)
+);
+CREATE TABLE tiles (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, zoom_level INTEGER NOT NULL, tile_column INTEGER NOT NULL,
+  tile_row INTEGER NOT NULL, tile_data BLOB NOT NULL, UNIQUE (zoom_level, tile_column, tile_row)
+)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixSet:
+    """What a GeoPackage says of a grid."""
+
+    identifier: str
+    description: str
+    srs_id: int
+    srs_name: str
+    definition: str
+    """Well-known text of the coordinate reference system."""
+    half: float
+    """The grid's square reaches from minus to plus this, in units of the system."""
+    extent: tuple[float, float, float, float]
+    """Left, bottom, right, top of what is there, in units of the system."""
+    zooms: Sequence[int]
+    last_change: str
+    """ISO 8601, UTC."""
+
+
+def write_mbtiles(path: Path, metadata: Mapping[str, str], tiles: Iterable[tuple[Tile, bytes]]) -> int:
+    """Write an MBTiles 1.3 file of Web-Mercator tiles; return how many. Rows are turned to count from the south."""
+
+    def rows() -> Iterator[tuple[object, ...]]:
+        for tile, data in tiles:
+            yield tile.z, tile.x, (1 << tile.z) - 1 - tile.y, data
+
+    with _new_container(path, MBTILES_SCHEMA, application_id=0x4D504258) as connection:
+        connection.executemany("INSERT INTO metadata VALUES (?, ?)", metadata.items())
+        return connection.executemany("INSERT INTO tiles VALUES (?, ?, ?, ?)", rows()).rowcount
+
+
+def write_geopackage(path: Path, matrix_set: MatrixSet, tiles: Iterable[tuple[Tile, bytes]]) -> int:
+    """Write a GeoPackage 1.3 with one table ``tiles``; return how many. Bytes are written as they are."""
+    one = matrix_set
+    with _new_container(path, GEOPACKAGE_SCHEMA, application_id=0x47504B47, user_version=10300) as connection:
+        systems = [
+            ("Undefined Cartesian SRS", -1, "NONE", -1, "undefined", None),
+            ("Undefined geographic SRS", 0, "NONE", 0, "undefined", None),
+            (one.srs_name, one.srs_id, "EPSG", one.srs_id, one.definition, None),
+        ]
+        if one.srs_id != 4326:  # the standard wants it in every file
+            systems.append(("WGS 84", 4326, "EPSG", 4326, WGS84, None))
+        connection.executemany("INSERT INTO gpkg_spatial_ref_sys VALUES (?, ?, ?, ?, ?, ?)", systems)
+        connection.execute(
+            "INSERT INTO gpkg_contents VALUES ('tiles', 'tiles', ?, ?, ?, ?, ?, ?, ?, ?)",
+            (one.identifier, one.description, one.last_change, *one.extent, one.srs_id),
+        )
+        square = (-one.half, -one.half, one.half, one.half)
+        connection.execute("INSERT INTO gpkg_tile_matrix_set VALUES ('tiles', ?, ?, ?, ?, ?)", (one.srs_id, *square))
+        for zoom in one.zooms:
+            side, pixel = 1 << zoom, 2 * one.half / (256 << zoom)
+            level = (zoom, side, side, 256, 256, pixel, pixel)
+            connection.execute("INSERT INTO gpkg_tile_matrix VALUES ('tiles', ?, ?, ?, ?, ?, ?, ?)", level)
+        return connection.executemany(
+            "INSERT INTO tiles (zoom_level, tile_column, tile_row, tile_data) VALUES (?, ?, ?, ?)",
+            ((*_place(tile), data) for tile, data in tiles),
+        ).rowcount
+
+
+WGS84 = (
+    'GEOGCS["WGS 84",DATUM["WGS_1984",SPHEROID["WGS 84",6378137,298.257223563,AUTHORITY["EPSG","7030"]],'
+    'AUTHORITY["EPSG","6326"]],PRIMEM["Greenwich",0,AUTHORITY["EPSG","8901"]],UNIT["degree",0.0174532925199433,'
+    'AUTHORITY["EPSG","9122"]],AUTHORITY["EPSG","4326"]]'
+)
+"""Well-known text of EPSG:4326."""
+
+
+@contextlib.contextmanager
+def _new_container(
+    path: Path, schema: str, *, application_id: int, user_version: int = 0
+) -> Iterator[sqlite3.Connection]:
+    """Yield a new database that is published at ``path`` when the body ends well."""
+    with (
+        explaining_sqlite(path),
+        publishing(path, f"exporting to {path.name}") as temporary,
+        contextlib.closing(sqlite3.connect(temporary, isolation_level=None)) as connection,
+    ):
+        connection.execute(f"PRAGMA application_id = {application_id}")
+        connection.execute(f"PRAGMA user_version = {user_version}")
+        connection.execute("PRAGMA journal_mode = OFF")  # a file that nobody sees until it is whole
+        with atomic(connection):
+            for statement in filter(str.strip, schema.split(";")):
+                connection.execute(statement)
+            yield connection
