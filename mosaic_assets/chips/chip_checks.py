@@ -196,7 +196,7 @@ def _gaps(bands: Sequence[LabelledWindow], stored: StoredPlan, settings: Setting
 
 @_where_there_are(plan_path)
 def chips_are_as_published(settings: Settings, scope: Scope) -> CheckResult:
-    """Every chip of the plan is there with its checksum, and no file is there that the plan does not know."""
+    """Every chip of the plan is there with its checksum; regions that nobody has begun to cut are left out."""
     del scope
     stored = read_plan(settings)
     problems, looked_at = [], 0
@@ -211,7 +211,6 @@ def chips_are_as_published(settings: Settings, scope: Scope) -> CheckResult:
             pairs = ((chip.path, cut.sha256), (chip.mask_path, cut.mask_sha256)) if cut.pixels else ()
             problems += [_difference(settings, path, sha256) for path, sha256 in pairs if path]
     problems = [problem for problem in problems if problem]
-    problems += [f"{path.name} belongs to no chip of the plan" for path in stray_files(settings, stored)]
     return _result(problems, f"{looked_at:,} of {len(stored.chips):,} chips")
 
 
@@ -222,11 +221,13 @@ def _difference(settings: Settings, path: str, sha256: str) -> str:
 
 @_where_there_are(manifest_path)
 def manifest_and_chips_agree(settings: Settings, scope: Scope) -> CheckResult:
-    """The manifest has each chip once, with the shares and checksums of its files; a sample is counted anew."""
+    """The manifest has each chip once, with the shares and checksums of its files, and no other file lies beside them."""
     stored, manifest = read_plan(settings), read_manifest(settings)
     problems = [f"{len(manifest) - manifest['id'].nunique()} id(s) come twice"] if not manifest["id"].is_unique else []
     if strangers := set(manifest["id"]) - {chip.id for chip in stored.chips}:
         problems.append(f"{len(strangers)} chip(s) are not in the plan")
+    # Of the data set, not of the chips: those of an earlier plan lie there until the manifest is made.
+    problems += [f"{path.name} belongs to no chip of the plan" for path in stray_files(settings, stored)]
     rows = _drawn(settings, manifest, scope)
     for row in rows:
         label = read_chip(settings.chips_folder, row.path, row.mask_path).label

@@ -58,6 +58,10 @@ def make_dataset(settings: Settings) -> DatasetReport:
     stored = read_plan(settings, current=True)
     pairs = _pairs(settings, stored)
     written = [(chip, cut) for chip, cut in pairs if cut.pixels]
+    if not written:
+        raise LabelError(
+            f"none of {len(pairs)} chips has imagery: {stored.identity} is empty wherever labels are; choose other imagery or labels"
+        )
     with open_imagery(settings) as imagery:
         said = {"licence": imagery.licence, "attribution": imagery.attribution, "dtype": imagery.dtype}
         said["bands"] = ",".join(imagery.bands)
@@ -148,7 +152,9 @@ def _names(classes: dict[str, int]) -> dict[str, int]:
     names: dict[int, str] = {}
     for name, number in classes.items():
         if number != IGNORE:
-            names[number] = f"{names[number]}+{name}" if number in names else name
+            # A class may be called background, but its column must not be that of label 0.
+            own = f"class {name}" if name in ("background", "ignored") else name
+            names[number] = f"{names[number]}+{own}" if number in names else own
     return {name: number for number, name in sorted(names.items())}
 
 

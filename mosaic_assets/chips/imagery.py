@@ -7,6 +7,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
     from mosaic_assets.settings import Chips, Settings
     from mosaic_assets.sources.base import TileSource
 
+WHOLE = 1 << 30
+"""Bytes up to which a raster's identity is made of all of them: a gigabyte takes a second or two, once a process."""
 ENDS = 1 << 20
-"""Bytes at the beginning and at the end of a raster that its identity is made of, besides its size."""
+"""Bytes at the beginning and at the end that stand for a larger one, with its size and time of change."""
 KEPT_TILES = 256
 """Decoded tiles that are kept for the neighbours that need them too; 50 MB."""
 
@@ -161,11 +164,18 @@ def _common_type(dataset: Any, indexes: tuple[int, ...], path: Path) -> str:
 
 
 def _digest(path: Path) -> str:
-    """Return a digest of a file's size, beginning and end: hashing 100 GB before the first chip would take a quarter of an hour."""
-    size = path.stat().st_size
+    """Return a digest of a file: of every byte, or of a very large one of its ends, its size and the time of its last change."""
+    found = path.stat()
+    return _digest_once(path, found.st_size, found.st_mtime_ns)
+
+
+@cache
+def _digest_once(path: Path, size: int, changed_ns: int) -> str:
     with path.open("rb") as file:
-        found = hashlib.sha256(str(size).encode() + file.read(ENDS))
-        file.seek(max(0, size - ENDS))
+        if size <= WHOLE:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:32]
+        found = hashlib.sha256(f"{size} {changed_ns} ".encode() + file.read(ENDS))
+        file.seek(size - ENDS)
         found.update(file.read())
     return str(found.hexdigest())[:32]
 

@@ -221,8 +221,8 @@ def _mended(shapes: Any, numbers: Any, rejects: list[Reject]) -> Any:
             rejects.append(Reject(number, "dropped", "an empty or unreadable geometry"))
             continue
         valid = shape if shape.is_valid else shapely.make_valid(shape)
-        areas = [part for part in shapely.get_parts(_flat(valid)) if part.geom_type == "Polygon" and part.area > 0]
-        if not areas:
+        areas = _areas(valid)
+        if areas is None:
             reason = (
                 f"a {shape.geom_type} has no area"
                 if shape.is_valid
@@ -234,15 +234,20 @@ def _mended(shapes: Any, numbers: Any, rejects: list[Reject]) -> Any:
             rejects.append(Reject(number, "repaired", shapely.is_valid_reason(shape)))
         elif shape.geom_type == "GeometryCollection":
             rejects.append(Reject(number, "repaired", "of a GeometryCollection, the polygons"))
-        mended[number] = shapely.force_2d(areas[0] if len(areas) == 1 else shapely.union_all(areas))
+        mended[number] = shapely.force_2d(areas)
     return mended
 
 
-def _flat(shape: Any) -> Any:
-    """Return a geometry whose parts are simple: a collection may hold multipolygons."""
+def _areas(shape: Any) -> Any:
+    """Return the polygons of a valid geometry, as one; None when there are none."""
     import shapely
 
-    return shapely.get_parts(shapely.get_parts([shape]))
+    # Twice: a collection may hold multipolygons.
+    parts = shapely.get_parts(shapely.get_parts([shape]))
+    areas = [part for part in parts if part.geom_type == "Polygon" and part.area > 0]
+    if not areas:
+        return None
+    return areas[0] if len(areas) == 1 else shapely.union_all(areas)
 
 
 def _projected(shapes: Any, numbers: Any, given: Any, crs: str, rejects: list[Reject]) -> Any:
@@ -257,8 +262,10 @@ def _projected(shapes: Any, numbers: Any, given: Any, crs: str, rejects: list[Re
         if not np.isfinite(shapely.get_coordinates(shape)).all():
             rejects.append(Reject(number, "dropped", "lies where the imagery's CRS has no coordinates"))
             projected[number] = None
-        elif not shape.is_valid:  # rounding may fold a sliver over
-            projected[number] = shapely.make_valid(shape)
+        elif not shape.is_valid:  # rounding may fold a sliver over, or leave nothing of it
+            projected[number] = _areas(shapely.make_valid(shape))
+            if projected[number] is None:
+                rejects.append(Reject(number, "dropped", "no area is left in the imagery's CRS"))
     return projected
 
 

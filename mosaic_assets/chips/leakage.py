@@ -251,7 +251,8 @@ def _number(mask: NDArray[np.bool_]) -> int:
     return int(np.count_nonzero(mask))
 
 
-def burner(polygons: Sequence[Any], transform: Any, *, all_touched: bool = False
+def burner(
+    polygons: Sequence[Any], transform: Any, *, all_touched: bool = False
 ) -> Callable[[Window], NDArray[np.bool_]]:
     """Return a function from a window to the bool array of its pixels that lie in a polygon.
 

@@ -6,6 +6,7 @@ Colours are those of Okabe and Ito, which colour-blind readers can tell apart; s
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,7 +28,8 @@ CLASS_COLOURS = ("#F0E442", "#56B4E9", "#CC79A7", "#009E73", "#E69F00", "#D55E00
 """Of classes 1, 2, ...; begun anew after the last."""
 GAP = 10
 CAPTION = 34
-FOOT = 46
+LEGEND = 28
+LINE = 16
 MOST_OUTLINES = 20_000
 """Label outlines drawn on a map; more would be a blot."""
 
@@ -75,7 +77,7 @@ def split_map(chips: Any, *, labels: Any = None, attribution: str = "", syntheti
         geographic = chips.crs is None or chips.crs.is_geographic
         # A degree of longitude is shorter than one of latitude, by the cosine of the latitude.
         middle = float(np.mean(chips.total_bounds[[1, 3]])) if len(chips) else 0.0
-        axes.set_aspect(1 / max(0.05, np.cos(np.radians(middle))) if geographic else 1, adjustable="datalim")
+        axes.set_aspect(1 / max(0.05, np.cos(np.radians(middle))) if geographic else 1, adjustable="box")
         _frame(axes, chips)
         axes.ticklabel_format(useOffset=False, style="plain")
         axes.tick_params(labelsize=7)
@@ -156,7 +158,9 @@ def overlay_sheet(
     across = max(1, min(columns, len(chips)))
     down = max(1, -(-len(chips) // across))
     width = max(420, across * (side + GAP) + GAP)
-    sheet = Image.new("RGB", (width, down * (side + CAPTION + GAP) + GAP + FOOT), "white")
+    signature = _wrapped(_signature(attribution, synthetic), width - 2 * GAP, 12)
+    foot = LEGEND + LINE * len(signature)
+    sheet = Image.new("RGB", (width, down * (side + CAPTION + GAP) + GAP + foot), "white")
     draw = ImageDraw.Draw(sheet)
     for index, chip in enumerate(chips):
         corner = GAP + index % across * (side + GAP), GAP + index // across * (side + CAPTION + GAP)
@@ -164,13 +168,10 @@ def overlay_sheet(
         _caption(draw, chip, (corner[0], corner[1] + side + 2), side)
     if not chips:
         draw.text((GAP, GAP), "no chips", fill="black", font=_font(14))
-    _legend(draw, chips, class_names or {}, (GAP, sheet.height - FOOT + 4))
-    draw.text(
-        (GAP, sheet.height - 18),
-        _signature(attribution, synthetic),
-        fill="#b00000" if synthetic else "black",
-        font=_font(12),
-    )
+    _legend(draw, chips, class_names or {}, (GAP, sheet.height - foot + 4))
+    for number, line in enumerate(signature):
+        y = sheet.height - foot + LEGEND + number * LINE
+        draw.text((GAP, y), line, fill="#b00000" if synthetic else "black", font=_font(12))
     buffer = io.BytesIO()
     sheet.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
@@ -252,16 +253,20 @@ def _caption(draw: Any, chip: ChipPicture, corner: tuple[int, int], side: int) -
     x, y = corner
     colour, _ = _split_style(chip.split)
     draw.rectangle((x, y + 2, x + 10, y + 12), fill=colour)
-    facts = f"{chip.split}, {positive:.0%} labelled" + (f", {ignored:.0%} ignored" if ignored else "")
+    facts = f"{chip.split}, {_percent(positive)} labelled" + (f", {_percent(ignored)} ignored" if ignored else "")
     draw.text((x + 15, y), facts, fill="black", font=_font(12))
     draw.text((x, y + 16), _shortened(chip.chip_id, side, 11), fill="#555555", font=_font(11))
+
+
+def _percent(share: float) -> str:
+    return "under 1%" if 0 < share < 0.01 else f"{share:.0%}"
 
 
 def _legend(draw: Any, chips: Sequence[ChipPicture], names: Mapping[int, str], corner: tuple[int, int]) -> None:
     x, y = corner
     met = sorted({int(value) for chip in chips for value in np.unique(chip.labels)} - {0})
     texts = {value: names.get(value, f"class {value}") for value in met}
-    texts |= {IGNORE: "ignored (of another split, or without imagery)"} if IGNORE in met else {}
+    texts |= {IGNORE: "ignored: not to be learned from"} if IGNORE in met else {}
     for number, value in enumerate(met):
         wide = 34 + int(_font(12).getlength(texts[value]))
         if x + wide > draw.im.size[0]:
@@ -292,6 +297,18 @@ def _shortened(text: str, side: int, size: int) -> str:
     while keep > 1 and font.getlength(f"{text[:keep]}...{text[-keep:]}") > side:
         keep -= 1
     return f"{text[:keep]}...{text[-keep:]}"
+
+
+def _wrapped(text: str, width: int, size: int) -> list[str]:
+    """Break a text into lines that are no wider than so many pixels; a word alone may be."""
+    font, lines = _font(size), list[str]()
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and font.getlength(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
 
 
 def _font(size: int) -> Any:
@@ -390,11 +407,15 @@ def _figure_size(chips: Any) -> tuple[float, float]:
 
 
 def _signature(attribution: str, synthetic: bool) -> str:
-    return ". ".join(part for part in ("SYNTHETIC imagery and labels" if synthetic else "", attribution) if part)
+    return ". ".join(
+        part for part in ("SYNTHETIC: made-up imagery or labels" if synthetic else "", attribution) if part
+    )
 
 
 def _sign(axes: Any, attribution: str, synthetic: bool) -> None:
-    axes.set_title(_signature(attribution, synthetic), fontsize=7, color="#b00000" if synthetic else "black")
+    # About 15 letters of this size fit on an inch.
+    text = textwrap.fill(_signature(attribution, synthetic), int(15 * axes.figure.get_figwidth()) - 8)
+    axes.set_title(text, fontsize=7, color="#b00000" if synthetic else "black")
 
 
 @contextmanager

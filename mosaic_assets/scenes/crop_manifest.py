@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -175,9 +175,3 @@ def _record(row: dict[str, Any]) -> SceneRecord:
         corners=tuple(places[1:]) if known else (),
         **{name: row[name] for name in (*_MAYBE_COUNTS, *_PLAIN, "bytes_fetched", "synthetic")},
     )
-
-
-def moment_bounds(records: Iterable[SceneRecord]) -> tuple[datetime, datetime] | None:
-    """Return the first and the last start of sensing; None without records."""
-    starts = sorted(record.name.start for record in records)
-    return (starts[0], starts[-1]) if starts else None

@@ -99,7 +99,7 @@ def _sigmoid(steepness: float) -> NDArray[np.uint8]:
     """Return the grey levels of reflectances 0..2, read-only."""
     at = (np.arange(_STEPS) + 0.5) * (2 / _STEPS)
     at[0] = 0.0
-    table = np.rint(255 * np.tanh(steepness * at / 2)).astype(np.uint8)
+    table: NDArray[np.uint8] = np.rint(255 * np.tanh(steepness * at / 2)).astype(np.uint8)
     table.flags.writeable = False
     return table
 

@@ -50,7 +50,7 @@ KINDS: tuple[tuple[str, tuple[tuple[float, float], ...], float, float], ...] = (
     ("coast", COAST, 0.02, 0.3),
     ("edge", LAND, 0.05, 0.3),
     ("land", LAND, 0.1, 0.5),
-    ("cloud", LAND + COAST, 0.93, 0.99),
+    ("cloud", LAND + COAST, 0.86, 0.94),
     ("sea", SEA, 0.0, 0.01),
     ("small", LAND, 0.05, 0.3),
 )

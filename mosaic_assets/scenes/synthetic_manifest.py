@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from mosaic_assets.scenes.synthetic import ROW_S
 from mosaic_assets.scenes.synthetic_files import NOTE
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def manifest_xml(spec: SyntheticSpec, files: Mapping[str, tuple[int, str]], shar
     shares : flag to the share of pixels that have it, 0..1.
     """
     name, frame = spec.name, spec.frame
-    stop = name.start + timedelta(seconds=frame.rows * 0.044)
+    stop = name.start + timedelta(seconds=frame.rows * ROW_S)
     ring = " ".join(f"{lat:.6f} {lng:.6f}" for lng, lat in frame.outline())
     period = _PERIOD.format(start=f"{name.start:%Y-%m-%dT%H:%M:%S.%fZ}", stop=f"{stop:%Y-%m-%dT%H:%M:%S.%fZ}")
     general = _GENERAL.format(

@@ -138,7 +138,7 @@ def _beyond_swath(spec: SyntheticSpec) -> NDArray[np.bool_]:
     rows, columns = np.arange(spec.frame.rows)[:, None], np.arange(spec.frame.columns)[None, :]
     reach = 6 + 4 * np.sin(rows / 40)
     if spec.kind == "edge":
-        reach = reach + 0.45 * spec.frame.columns + 0.15 * rows
+        reach = reach + 0.35 * spec.frame.columns + 0.15 * rows
     return np.asarray(columns < reach)
 
 

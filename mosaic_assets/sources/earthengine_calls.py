@@ -29,6 +29,8 @@ IN_FLIGHT = 40
 """Requests that a project may have under way at a time."""
 REQUESTS_PER_S = 100.0
 """Requests a second that a project may send."""
+COMPUTE_S = 300.0
+"""How long an answer is waited for, seconds; a median over years is slow to compute."""
 MAX_BACKOFF_S = 32.0
 """Where pauses stop doubling, seconds; quotas are counted by the minute."""
 CHECK_REQUEST = "check collection, dates, bands, permissions and the size of a chip"
@@ -55,13 +57,20 @@ class Transport:
     """Connections to Earth Engine, pooled and with a timeout; what the client takes for an ``httplib2.Http``.
 
     The client's own one keeps 10 connections and waits for ever.
+
+    Parameters
+    ----------
+    connect_s, answer_s
+        How long a connection and an answer are waited for, seconds.
     """
 
-    def __init__(self, timeout_s: float, connections: int = IN_FLIGHT, agent: str = "") -> None:
+    def __init__(
+        self, connect_s: float, *, answer_s: float = COMPUTE_S, connections: int = IN_FLIGHT, agent: str = ""
+    ) -> None:
         import requests
         from requests.adapters import HTTPAdapter
 
-        self._timeout_s = timeout_s
+        self._timeout_s = (connect_s, answer_s)
         self._session = requests.Session()
         self._session.headers["User-Agent"] = f"mosaic_assets/{__version__}{agent}"
         for scheme in ("https://", "http://"):
@@ -83,8 +92,10 @@ class Transport:
         del redirections, connection_type
         try:
             answer = self._session.request(method, uri, data=body, headers=headers, timeout=self._timeout_s)
+        except requests.exceptions.ConnectTimeout:
+            raise TimeoutError(f"no connection within {self._timeout_s[0]:g} s") from None
         except requests.exceptions.Timeout:
-            raise TimeoutError(f"no answer within {self._timeout_s:g} s") from None
+            raise TimeoutError(f"no answer within {self._timeout_s[1]:g} s") from None
         except requests.exceptions.RequestException as error:
             raise ConnectionError(f"connection failed or lost ({type(error).__name__})") from None
         return httplib2.Response({**answer.headers, "status": answer.status_code}), answer.content

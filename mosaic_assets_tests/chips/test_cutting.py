@@ -80,7 +80,8 @@ def test_every_format_holds_the_pixels_of_its_place(make_chips, name):
             assert difference.mean() <= (4 if name == "jpg" else 0)
         assert set(np.unique(read.label)) <= {0, 1, 2, 255}
         assert (read.label[rows >= HEIGHT] == 255).all()
-    assert failing(settings) == []
+    for check in ("image_and_label_are_aligned", "label_pixels_are_accounted_for", "splits_share_no_pixel"):
+        assert run_check(CHECKS[check], settings, Scope.NEWEST).passed
 
 
 def test_geotiff_lies_where_its_pixels_do(make_chips):
@@ -118,6 +119,21 @@ def test_pixels_without_imagery_are_ignored(make_chips, tmp_path):
         if (settings.chips_folder / chip.path).exists():
             read = read_chip(settings.chips_folder, chip.path, "")
             assert ((read.pixels[0] == 500) | (read.label == 255)).all()
+    assert failing(settings) == []
+
+
+def test_imagery_that_is_empty_everywhere_makes_no_data_set(make_chips, tmp_path):
+    raster = write_raster(tmp_path / "empty.tif", np.full((1, HEIGHT, WIDTH), 9, np.uint8), nodata=9)
+    with pytest.raises(LabelError, match="has imagery"):
+        cut_all(make_chips(raster=raster))
+
+
+def test_class_called_background_has_a_column_of_its_own(make_chips):
+    frame = scattered(20).assign(kind="background")
+    settings = make_chips(frame, class_column="kind", regions=1)
+    cut_all(settings)
+    manifest = read_manifest(settings)
+    assert np.allclose(manifest["share_background"] + manifest["share_ignored"] + manifest["share_class background"], 1)
     assert failing(settings) == []
 
 
@@ -340,7 +356,7 @@ DAMAGES = [
     (make_a_class_up, "image_and_label_are_aligned"),
     (shift_the_imagery, "image_and_label_are_aligned"),
     (shift_the_georeference, "image_and_label_are_aligned"),
-    (add_a_file, "chips_are_as_published"),
+    (add_a_file, "manifest_and_chips_agree"),
     (put_a_chip_into_two_splits, "splits_share_no_pixel"),
     (put_a_chip_into_two_splits, "manifest_and_chips_agree"),
 ]

@@ -177,3 +177,13 @@ def test_long_names_and_many_classes_are_drawn():
 )
 def test_any_bands_become_a_picture(pixels, nodata, expected):
     np.testing.assert_array_equal(as_rgb(pixels, nodata=nodata)[0], expected)
+
+
+def test_long_attribution_is_broken_into_lines_and_never_cut():
+    short, long = (
+        Image.open(io.BytesIO(overlay_sheet([chip()], side=100, attribution=text))) for text in ("ours", "word " * 60)
+    )
+    assert long.size[0] == short.size[0]
+    assert long.size[1] > short.size[1] + 50
+    edge = np.asarray(long.convert("RGB"))[:, -8:]
+    assert (edge == 255).all()

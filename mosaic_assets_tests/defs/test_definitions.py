@@ -46,13 +46,105 @@ ASSETS = {
     "library_footprints": ({"parquet"}, {"bucketed_library"}, {"contributions_are_published": True}),
     "csquare_index": (
         {"sqlite"},
-        {"csquare_pairs", "library_footprints"},
+        {"csquare_pairs", "library_footprints", "dataset_footprints"},
         {"pairs_and_index_agree": True, "scene_counts_agree": True, "no_scene_is_lost_or_doubled": True},
     ),
 }
-ARCHIVE = {"scene_inbox", "scene_footprints", "csquare_pairs", "library_footprints", "csquare_index"}
+ASSETS |= {
+    "olci_region": ({"file"}, set(), {}),
+    "olci_catalog": ({"parquet"}, {"olci_region"}, {}),
+    "smcefr_crops": (
+        {"parquet", "png"},
+        {"olci_catalog"},
+        {
+            "crops_are_whole": True,
+            "crops_are_pictures": True,
+            "crop_manifests_are_complete": True,
+            "crop_footprints_lie_in_their_scenes": True,
+            "crops_belong_to_their_day": True,
+            "recipes_give_golden_pixels": True,
+        },
+    ),
+    "smcefr_release": ({"file"}, {"smcefr_crops"}, {"releases_match_their_checksums": True}),
+    "cloud_benchmark": (
+        {"parquet"},
+        {"smcefr_crops"},
+        {"clouds_benchmark_is_complete": False, "clouds_scores_are_in_range": True},
+    ),
+    "denoise_benchmark": (
+        {"parquet"},
+        {"smcefr_crops"},
+        {"noise_benchmark_is_complete": False, "noise_scores_are_in_range": True},
+    ),
+    "compression_benchmark": (
+        {"parquet"},
+        {"smcefr_crops"},
+        {
+            "compression_benchmark_is_complete": False,
+            "compression_scores_are_in_range": True,
+            "lossless_codecs_lose_nothing": True,
+        },
+    ),
+    "chip_regions": ({"parquet"}, set(), {"every_label_is_planned_for": True}),
+    "chips": ({"file"}, {"chip_regions"}, {"chips_are_as_published": True, "image_and_label_are_aligned": True}),
+    "chip_dataset": (
+        {"parquet"},
+        {"chips"},
+        {"splits_share_no_pixel": True, "label_pixels_are_accounted_for": True, "manifest_and_chips_agree": True},
+    ),
+    "gallery_plan": ({"python"}, set(), {}),
+    "gallery_tiles": (
+        {"sqlite"},
+        {"gallery_plan"},
+        {
+            "gallery_grid_is_recorded": True,
+            "every_tile_was_asked_for": True,
+            "gallery_has_no_holes": False,
+            "every_tile_decodes": True,
+            "tile_checksums_agree": True,
+        },
+    ),
+    "query_set": (
+        {"csv", "geotiff"},
+        {"gallery_tiles"},
+        {
+            "query_lists_agree_with_tiffs": True,
+            "every_query_decodes": True,
+            "no_query_overlaps_another_split": True,
+            "queries_lie_in_the_gallery": False,
+        },
+    ),
+    "localization_benchmark": ({"opencv"}, {"gallery_tiles", "query_set"}, {}),
+    "dataset_footprints": ({"parquet"}, {"smcefr_crops", "chip_dataset", "query_set", "gallery_tiles"}, {}),
+}
+GROUPS = {
+    "colour_library": {"lab_centroids", "biomes", "harvested_tiles", "bucketed_library", "coverage_report"},
+    "smcefr": {"olci_region", "olci_catalog", "smcefr_crops", "smcefr_release"},
+    "smcefr_challenges": {"cloud_benchmark", "denoise_benchmark", "compression_benchmark"},
+    "chips": {"chip_regions", "chips", "chip_dataset"},
+    "gallery": {"gallery_plan", "gallery_tiles", "query_set", "localization_benchmark"},
+    "scene_archive": {
+        "scene_inbox", "scene_footprints", "csquare_pairs", "library_footprints", "dataset_footprints", "csquare_index",
+    },
+}  # fmt: skip
 
-HEAVY = ("pandas", "geopandas", "rasterio", "sklearn", "skimage", "matplotlib", "pyarrow", "shapely", "scipy", "PIL")
+HEAVY = (
+    "cv2",
+    "h5py",
+    "imagecodecs",
+    "networkx",
+    "requests",
+    "pandas",
+    "geopandas",
+    "rasterio",
+    "sklearn",
+    "skimage",
+    "matplotlib",
+    "pyarrow",
+    "shapely",
+    "scipy",
+    "PIL",
+)
 
 LOAD = """
 import json, os, sys
@@ -100,7 +192,7 @@ def test_the_assets_are_these_and_no_others() -> None:
 def test_an_asset_declares_everything_a_reader_of_the_ui_wants(name: str) -> None:
     kinds, dependencies, checks = ASSETS[name]
     spec = next(iter(node(name).specs))
-    assert spec.group_name == ("scene_archive" if name in ARCHIVE else "colour_library")
+    assert name in GROUPS[str(spec.group_name)]
     assert spec.kinds == kinds
     assert list(spec.owners) == ["team:mosaic_assets"]
     assert spec.code_version == "1"
@@ -115,10 +207,17 @@ def test_an_asset_declares_everything_a_reader_of_the_ui_wants(name: str) -> Non
 
 
 def test_harvests_and_batches_are_partitioned_and_harvests_share_the_pool_of_the_imagery_providers() -> None:
-    partitions = {name: found.name for name in ASSETS if (found := node(name).partitions_def)}
+    partitions = {
+        name: found.name
+        for name in ASSETS
+        if isinstance(found := node(name).partitions_def, dg.DynamicPartitionsDefinition)
+    }
     assert partitions == {
         "harvested_tiles": "biomes", "scene_footprints": "scene_batches", "csquare_pairs": "scene_batches",
+        "chips": "chip_regions", "gallery_tiles": "gallery_zooms",
     }  # fmt: skip
+    daily = {name for name in ASSETS if isinstance(node(name).partitions_def, dg.DailyPartitionsDefinition)}
+    assert daily == {"olci_catalog", "smcefr_crops"}
     assert {op.pool for op in [node("harvested_tiles").op]} == {IMAGERY_POOL}
 
 
@@ -128,10 +227,17 @@ def test_jobs_sensors_and_schedules_are_these_and_say_what_they_do() -> None:
     assert jobs == {
         "setup_library", "harvest_biome", "merge_library", "verify_library",
         "take_scenes", "ingest_batch", "index_footprints",
+        "fetch_scenes", "release_scenes", "challenge_benchmarks", "plan_chips", "cut_chips",
+        "publish_chips",
+        "plan_gallery", "fill_gallery_zoom", "evaluate_gallery",
     }  # fmt: skip
     sensors = {"coverage_sensor", "merge_sensor", "inbox_sensor", "contributions_sensor"}
     assert {sensor.name for sensor in repository.sensor_defs} == sensors
-    assert {schedule.name for schedule in repository.schedule_defs} == {"weekly_harvest", "nightly_checks"}
+    assert {schedule.name for schedule in repository.schedule_defs} == {
+        "weekly_harvest",
+        "nightly_checks",
+        "daily_scenes",
+    }
     for thing in [*repository.sensor_defs, *repository.schedule_defs, *(repository.get_job(name) for name in jobs)]:
         assert thing.description, thing.name
 

@@ -317,10 +317,10 @@ def test_refused_credentials_are_told_with_the_command_to_run(imagery, world):
 
 
 def test_slow_answer_ends_in_time(imagery, world):
-    backend = imagery(retries=1, transport=Transport(0.2))
+    backend = imagery(retries=1, transport=Transport(5.0, answer_s=0.5))
     backend.read(0, 0, 1, 1)
-    world.latency_s = 1.0
-    with pytest.raises(SourceUnavailableError, match=r"no answer within 0\.2 s"):
+    world.latency_s = 1.5
+    with pytest.raises(SourceUnavailableError, match=r"no answer within 0\.5 s"):
         backend.read(0, 0, 4, 4)
 
 

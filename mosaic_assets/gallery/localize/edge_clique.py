@@ -109,26 +109,20 @@ def _layings(image: Image, gallery: Gallery) -> Iterator[Laid]:
 
 def _places(template: Edges, gallery: Gallery) -> list[Place]:
     """Search the gallery at a quarter of the resolution: whole, and by patches where no place leads clearly."""
-    fields = [_field(block, template, gallery) for block in gallery.blocks]
-    whole = [place._replace(voters=1) for place in _best(fields, [template])[0][:PLACES]]
+    whole = [place._replace(voters=1) for place in _best(gallery, template, [template], QUARTER)[0][:PLACES]]
     if len(whole) > 1 and whole[0].value - whole[1].value > CLEAR_LEAD:
         return whole[:2]
-    return _voted(*_patch_places(template, fields)) + whole
+    return _voted(*_patch_places(gallery, template)) + whole
 
 
-def _patch_places(template: Edges, fields: list[Field]) -> tuple[list[list[Place]], list[tuple[int, int]]]:
+def _patch_places(gallery: Gallery, template: Edges) -> tuple[list[list[Place]], list[tuple[int, int]]]:
     """Return the best places of each patch, and where each patch begins in the query, pixels."""
-    step = QUARTER
-    if min(template.shape) >= HALVED_FROM:
-        template, fields, step = (
-            _halved(template),
-            [field._replace(edges=_halved(field.edges)) for field in fields],
-            2 * step,
-        )
-    rows, columns = (side // PATCHES for side in template.shape)
+    halve = min(template.shape) >= HALVED_FROM
+    step, edges = (2 * QUARTER, _halved(template)) if halve else (QUARTER, template)
+    rows, columns = (side // PATCHES for side in edges.shape)
     corners = [(columns * i, rows * j) for i in range(PATCHES) for j in range(PATCHES)]
-    patches = [template[row : row + rows, column : column + columns] for column, row in corners]
-    return _best(fields, patches, step), [(step * column, step * row) for column, row in corners]
+    patches = [edges[row : row + rows, column : column + columns] for column, row in corners]
+    return _best(gallery, template, patches, step), [(step * column, step * row) for column, row in corners]
 
 
 def _halved(edges: Edges) -> Edges:
@@ -145,23 +139,24 @@ def _field(block: Block, template: Edges, gallery: Gallery) -> Field:
     return Field((x - across) * TILE_SIZE, (y - down) * TILE_SIZE, edges)
 
 
-def _best(fields: list[Field], templates: list[Edges], step: int = QUARTER) -> list[list[Place]]:
-    """Find for each template, all of one shape, the places of the gallery that look most like it, best first.
+def _best(gallery: Gallery, template: Edges, parts: list[Edges], step: int) -> list[list[Place]]:
+    """Find for each part of a template, all of one shape, the places of the gallery that look most like it, best first.
 
-    ``step`` is how many pixels of the gallery a pixel of fields and templates is wide.
+    ``step`` is how many pixels of the gallery a pixel of the parts is wide: `QUARTER`, or twice that. Each core holds the
+    edges of one block at a time.
     """
 
-    def search(field: Field) -> list[list[Place]]:
-        spread = spread_of(field.edges, templates[0].shape)
-        found = [peaks(likeness(field.edges, one, spread), PEAKS_OF_A_BLOCK, APART_PX // step) for one in templates]
-        return [
-            [Place(value, field.left + step * x, field.top + step * y) for value, x, y in places] for places in found
-        ]
+    def search(block: Block) -> list[list[Place]]:
+        left, top, edges = _field(block, template, gallery)
+        edges = edges if step == QUARTER else _halved(edges)
+        spread = spread_of(edges, parts[0].shape)
+        found = [peaks(likeness(edges, part, spread), PEAKS_OF_A_BLOCK, APART_PX // step) for part in parts]
+        return [[Place(value, left + step * x, top + step * y) for value, x, y in places] for places in found]
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = list(pool.map(search, fields))
+        results = list(pool.map(search, gallery.blocks))
     merged = []
-    for at in range(len(templates)):
+    for at in range(len(parts)):
         places = sorted((place for found in results for place in found[at]), key=lambda one: -one.value)
         merged.append(_thinned(places)[:PEAKS_OF_A_PATCH])
     return merged
