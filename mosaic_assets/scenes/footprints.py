@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mosaic_assets.scenes.crop_manifest import manifest_days, picture_path, read_kept
+from mosaic_assets.scenes.crop_manifest import manifest_days, manifest_folder, picture_path, read_kept
 from mosaic_assets.scenes.records import SceneRecord
 from mosaic_assets.settings import Settings
 from mosaic_assets.store.csquare_records import Scene
@@ -31,6 +32,16 @@ def footprints(settings: Settings) -> Iterator[tuple[str, list[tuple[Scene, Base
         found = [(_scene(record), record.crop_footprint) for record in kept if record.crop_footprint is not None]
         if found:
             yield f"{month[0]:04d}-{month[1]:02d}", found
+
+
+def footprints_state(settings: Settings) -> str:
+    """Return what changes whenever an outline may have: size and time of every manifest; "" while there is none.
+
+    Nothing is opened, for a sensor asks at every tick.
+    """
+    found = [(path.name, path.stat()) for path in sorted(manifest_folder(settings).glob("????-??-??.parquet"))]
+    lines = "".join(f"{name} {stat.st_size} {stat.st_mtime_ns}\n" for name, stat in found)
+    return hashlib.sha256(lines.encode()).hexdigest() if found else ""
 
 
 def _scene(record: SceneRecord) -> Scene:

@@ -256,7 +256,6 @@ def failed_checks(ours, asset):
     return [(name, result.summary) for name, result in results if not result.passed]
 
 
-@pytest.mark.xfail(strict=True, reason="strays of the old plan fail the blocking check chips_are_as_published")
 def test_chips_of_a_new_plan_pass_their_checks_before_the_manifest_is_made(make_chips):
     """A blocking failure here would keep chip_dataset, which removes the old chips, from ever running."""
     ours = make_chips(seed=1)
@@ -279,7 +278,6 @@ def test_missing_chip_fails_the_checks_of_the_data_set_in_words(make_chips):
     assert "splits_share_no_pixel" in dict(failed_checks(ours, "chip_dataset"))
 
 
-@pytest.mark.xfail(strict=True, reason="a raster's identity is made of its size, beginning and end")
 def test_raster_changed_in_its_middle_is_cut_again(make_chips, tmp_path):
     path = tmp_path / "large.tif"
     profile = {"driver": "GTiff", "crs": "EPSG:32734", "transform": METRES, "dtype": "uint8", "count": 3}

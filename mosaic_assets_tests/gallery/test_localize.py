@@ -131,17 +131,30 @@ def test_retrieval_alone_finds_the_place_but_accepts_nothing(gallery: Gallery) -
     assert not location.accepted
 
 
-def test_the_edge_method_sweeps_turns_and_scales_when_told_to(gallery: Gallery) -> None:
-    options = gallery.options.model_copy(update={"localize_turns": (-8.0, 0.0, 8.0), "localize_scales": (1.0, 1.12)})
-    sweeping = Gallery(gallery.view, gallery.index, options, gallery.seed)
-    centre, turn = np.array([WEST + 4.3, NORTH + 3.6]) * 256, np.radians(8)
-    matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) * 1.12
-    window = gallery.view.window(*(int(edge) - 400 for edge in centre), 800, 800)
+def posed(gallery: Gallery, degrees: float, scale: float) -> Query:
+    """A query at the middle of the gallery, turned, a pixel of which is as wide as so many of the gallery's."""
+    centre, turn = np.array([WEST + 4.3, NORTH + 3.6]) * 256, np.radians(degrees)
+    matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) * scale
+    window = gallery.view.window(*(int(edge) - 600 for edge in centre), 1_200, 1_200)
     shift = centre - (window.left, window.top) - 0.5 - matrix @ np.full(2, 191.5)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     image = cv2.warpAffine(window.image, np.column_stack([matrix, shift]), (384, 384), flags=flags)
-    query = Query("turned", np.asarray(image, np.uint8), gallery.view.lnglat(*centre))
-    assert answer(query, sweeping, "edge_clique").error_m < 10  # type: ignore[operator]
+    return Query("turned", np.asarray(image, np.uint8), gallery.view.lnglat(*centre))
+
+
+@pytest.mark.parametrize("scale", [0.5, 2.0])
+def test_half_and_double_scale_are_found_by_sift(gallery: Gallery, scale: float) -> None:
+    found = answer(posed(gallery, 130, scale), gallery, "sift_vlad")
+    assert found.accepted
+    assert found.error_m is not None and found.error_m < 5
+
+
+def test_the_edge_method_sweeps_turns_and_scales_when_told_to(gallery: Gallery) -> None:
+    options = gallery.options.model_copy(update={"localize_turns": (-8.0, 0.0, 8.0), "localize_scales": (1.0, 1.12)})
+    sweeping = Gallery(gallery.view, gallery.index, options, gallery.seed)
+    query = posed(gallery, 8, 1.12)
+    found = answer(query, sweeping, "edge_clique")
+    assert found.error_m is not None and found.error_m < 10
     assert not answer(query, gallery, "edge_clique").accepted
 
 

@@ -25,7 +25,7 @@ from mosaic_assets.scenes.crop import CropResult, crop_scene, read_pixels
 from mosaic_assets.scenes.crop_checks import CROP_CHECKS
 from mosaic_assets.scenes.crop_manifest import manifest_folder, manifest_path, read_manifest, write_manifest
 from mosaic_assets.scenes.efr import Window
-from mosaic_assets.scenes.footprints import footprints
+from mosaic_assets.scenes.footprints import footprints, footprints_state
 from mosaic_assets.scenes.local import LocalProduct, MissingFileError
 from mosaic_assets.scenes.names import EXAMPLE, parse_name
 from mosaic_assets.scenes.publish import attribution_of, crop_path, publish_crop, remove_strays
@@ -307,6 +307,16 @@ def test_footprints_for_the_index_come_by_month(day: Day) -> None:
     assert (scene.platform, scene.time) == ("crops", parse_name(scene.id).start)
     assert "synthetic" in scene.instrument
     assert outline.area > 5
+
+
+def test_the_state_of_the_footprints_changes_with_the_manifests_and_is_empty_without(
+    home: Settings, tmp_path: Path
+) -> None:
+    before = footprints_state(home)
+    assert before == footprints_state(home) != ""
+    write_manifest(home, date(2024, 6, 2), [])
+    assert footprints_state(home) != before
+    assert footprints_state(load_settings(home=tmp_path / "empty")) == ""
 
 
 @pytest.fixture(scope="module")

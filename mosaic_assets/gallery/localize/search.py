@@ -16,7 +16,7 @@ from mosaic_assets.gallery.localize.features import Floats
 from mosaic_assets.gallery.localize.vlad import k_means, nearest_word
 
 EXACT_UP_TO = 20_000
-"""An index of no more vectors has one list: comparing with all of them takes 10 ms."""
+"""An index of no more vectors has one list: comparing with all of them takes some 20 ms."""
 
 TRAINED_ON = 40
 """Vectors that a centre is trained on, at most."""
