@@ -22,8 +22,8 @@ run: $(READY)  ## grow a colour library to its target on embedded imagery, offli
 ui: $(READY)  ## the Dagster UI and daemon, sensors on
 	$(BIN)/mosaic up
 
-test: $(READY)  ## all tests
-	$(BIN)/python -m pytest
+test: $(READY)  ## all tests, on every core
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 torture: $(READY)  ## libraries grown under a hundred and more SIGKILLs, with a tally
 	$(BIN)/python -m mosaic_assets_tests.torture

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -78,7 +78,7 @@ def dataset_footprints(
     """The squares of crops, chips, queries and gallery tiles, a batch a part; only parts that changed cost work."""
     from mosaic_assets.csquares.contributions import publish_contributions
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     with explained_failures(context):
         settings = workbench.settings
         for one in data_sets():
@@ -97,7 +97,7 @@ def dataset_footprints(
             )
     return dg.MaterializeResult(
         metadata={
-            "dagster/row_count": sum(int(row["scenes"]) for row in rows),
+            "dagster/row_count": sum(row["scenes"] for row in rows),
             "data sets": table(rows),
             "path": dg.MetadataValue.path(str(settings.csquares / "pairs")),
         }

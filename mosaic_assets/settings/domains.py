@@ -1,94 +1,17 @@
-"""Every setting, from one place.
-
-A setting is looked up in this order; the first that has it wins:
-
-1. what the caller passes (a command-line option),
-2. the environment: ``MOSAIC_HOME``, and ``MOSAIC_TARGET__SHARE`` for a setting inside a table,
-3. the file ``mosaic.toml`` in the working directory, or the one named by ``MOSAIC_CONFIG``,
-4. the default written here.
-
-``mosaic settings`` prints them all with their values.
-"""
+"""The tables of settings of scenes, chips and gallery."""
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
+from pydantic import Field, ValidationInfo, field_validator
 
-from mosaic_assets.errors import SettingsError
-
-CONFIG_VARIABLE = "MOSAIC_CONFIG"
-"""Environment variable that names the settings file."""
+from mosaic_assets.settings.tables import Table
 
 
-class _Table(BaseModel):
-    """A table of settings: unknown names are refused, so that a typing error does not pass unnoticed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Target(_Table):
-    """When a colour library counts as complete."""
-
-    floor: int = Field(3, ge=1, description="Tiles a bucket must hold to count as filled.")
-    share: float = Field(
-        0.55, gt=0, le=1, description="Share of the estimated reachable buckets that must be filled, 0..1."
-    )
-    buckets: int | None = Field(
-        None, ge=1, le=5000, description="Absolute number of filled buckets to reach instead of the share."
-    )
-
-
-class Limits(_Table):
-    """Where steering stops, whatever the target says."""
-
-    max_rounds: int = Field(12, ge=1, description="Rounds a biome may take.")
-    max_tiles: int = Field(200_000, ge=1, description="Tiles that may be planned in all biomes together.")
-    max_runs_in_flight: int = Field(6, ge=1, description="Harvest runs asked for at a time; a wave is no larger.")
-    min_useful_per_1000: float = Field(
-        5.0,
-        ge=0,
-        description="A biome is saturated when 1,000 more tiles promise fewer useful ones than this.",
-    )
-    quarantine_after: int = Field(3, ge=1, description="Failures in a row after which a biome is left alone.")
-    backoff_s: float = Field(60.0, ge=0, description="Pause after a failed run, doubled by each further one, seconds.")
-
-
-class Network(_Table):
-    """How servers are talked to."""
-
-    contact: str = Field("", description="Address put into the User-Agent so that a provider can reach you.")
-    timeout_s: float = Field(
-        20.0, gt=0, description="Seconds to wait for a connection, and for each part of an answer."
-    )
-    retries: int = Field(8, ge=0, description="Further tries after a passing failure (timeout, 429, 5xx).")
-    backoff_s: float = Field(
-        0.5, ge=0, description="Pause before the first further try, doubled each time up to 8 s, seconds."
-    )
-    max_retry_after_s: float = Field(60.0, ge=0, description="Longest Retry-After that is waited for, seconds.")
-    max_body_bytes: int = Field(4_000_000, ge=1, description="An answer larger than this is refused, bytes.")
-
-
-class Archive(_Table):
-    """How scene files become batches of the archive."""
-
-    batch_size: int = Field(200, ge=1, le=300, description="Scenes of a batch; the last of a lot holds fewer.")
-    settle_s: float = Field(
-        5.0, ge=0, description="A file in the inbox is taken once it has not changed for so long, seconds."
-    )
-
-
-class Scenes(_Table):
+class Scenes(Table):
     """Sentinel-3 OLCI scenes: where they come from, what is cropped, what is kept."""
 
     source: Literal["embedded", "folder", "copernicus"] = Field(
@@ -159,7 +82,7 @@ class Scenes(_Table):
         raise ValueError("expected an address that begins with https://")
 
 
-class Chips(_Table):
+class Chips(Table):
     """Labelled chips: labels, imagery, grid, split."""
 
     labels: Path | None = Field(
@@ -266,7 +189,7 @@ class Chips(_Table):
         return classes
 
 
-class Gallery(_Table):
+class Gallery(Table):
     """The localization gallery and its queries."""
 
     zooms: tuple[int, ...] = Field((13, 14, 15, 16), min_length=1, description="Zoom levels of the gallery.")
@@ -282,7 +205,10 @@ class Gallery(_Table):
         "", pattern=r"^(\d{4}-\d{2}-\d{2})?$", description="Date of the imagery, YYYY-MM-DD; empty: nobody says when."
     )
     jpeg_quality: int = Field(
-        90, ge=1, le=100, description="Quality of tiles that are encoded here, 1..100; a source's JPEG is kept as it is."
+        90,
+        ge=1,
+        le=100,
+        description="Quality of tiles that are encoded here, 1..100; a source's JPEG is kept as it is.",
     )
     max_tiles: int = Field(1_000_000, ge=1, description="A region of more tiles at a zoom is refused.")
     query_folder: Path | None = Field(
@@ -293,13 +219,21 @@ class Gallery(_Table):
     query_pixels: int = Field(512, ge=64, le=4096, description="Width and height of a query that is cut, pixels.")
     query_count: int = Field(20, ge=1, le=100_000, description="Queries that are cut, in both splits together.")
     query_tune_share: float = Field(
-        0.2, ge=0, le=1, description="Share of the queries for choosing parameters (split tune), 0..1; the rest are for testing."
+        0.2,
+        ge=0,
+        le=1,
+        description="Share of the queries for choosing parameters (split tune), 0..1; the rest are for testing.",
     )
     localize_zoom: int | None = Field(
-        None, ge=0, le=24, description="Zoom level that pictures are located in; default: 15 if there, else the deepest."
+        None,
+        ge=0,
+        le=24,
+        description="Zoom level that pictures are located in; default: 15 if there, else the deepest.",
     )
     localize_methods: tuple[str, ...] = Field(
-        ("sift_vlad", "edge_clique"), min_length=1, description="Methods that the evaluation measures; the first locates."
+        ("sift_vlad", "edge_clique"),
+        min_length=1,
+        description="Methods that the evaluation measures; the first locates.",
     )
     localize_modules: tuple[str, ...] = Field(
         (), description="Modules of your own that register methods of localization, dotted names."
@@ -318,171 +252,10 @@ class Gallery(_Table):
         (0.0,), min_length=1, description="Turns of the query that the edge method tries, degrees, clockwise."
     )
     localize_scales: tuple[float, ...] = Field(
-        (1.0,), min_length=1, description="Scales of the query that the edge method tries, gallery pixels in one of its own."
+        (1.0,),
+        min_length=1,
+        description="Scales of the query that the edge method tries, gallery pixels in one of its own.",
     )
     localize_places: int = Field(
         6, ge=1, le=1_000, description="Places that the evaluation cuts queries at, for each kind of change."
     )
-
-
-class Settings(BaseSettings):
-    """All settings; built once with `load_settings`, then passed on. Immutable."""
-
-    model_config = SettingsConfigDict(
-        env_prefix="MOSAIC_",
-        env_nested_delimiter="__",
-        extra="forbid",
-        frozen=True,
-        nested_model_default_partial_update=True,
-    )
-
-    home: Path = Field(Path("mosaic_data"), description="Folder that holds everything the pipeline makes.")
-    seed: int = Field(20_240_615, ge=0, description="Seed of every plan; the same seed asks for the same tiles.")
-    source: str = Field("embedded", description="Name of the imagery source to harvest; see `mosaic sources`.")
-    zoom: int | None = Field(None, ge=0, le=24, description="Zoom level to harvest; default: the source's own.")
-    round_tiles: int = Field(1_000, ge=1, le=100_000, description="Tiles planned in one round of one biome.")
-    first_round_tiles: int = Field(
-        250,
-        ge=1,
-        description="Tiles of a biome's first round, which tells what the biome is worth; at most round_tiles.",
-    )
-    bucket_cap: int = Field(100, ge=1, description="Tiles a bucket may hold.")
-    duplicates: Literal["auto", "near", "exact"] = Field(
-        "auto",
-        description="near: hashes within duplicate_distance anywhere in the library; exact: equal ones in a bucket; "
-        "auto: near, but exact for synthetic imagery, whose hashes are alike by construction.",
-    )
-    duplicate_distance: int = Field(
-        8, ge=0, le=16, description="Differing bits up to which two tiles are near-duplicates, of 64."
-    )
-    tile_format: Literal["png", "webp", "source"] = Field(
-        "png", description="How kept tiles are stored: PNG, lossless WebP, or the source's own bytes."
-    )
-    workers: int = Field(
-        default_factory=lambda: os.cpu_count() or 1,
-        ge=1,
-        description="Threads that fetch and judge in one run.",
-    )
-    keep_shard_bytes: bool = Field(False, description="Keep the source bytes in a round's file after its merge.")
-    check_sample: int = Field(200, ge=1, description="Tiles that the recomputing checks draw.")
-    acknowledged_terms: tuple[str, ...] = Field(
-        (), description="Names of sources whose terms you have read and take responsibility for."
-    )
-    target: Target = Field(default_factory=lambda: Target())
-    limits: Limits = Field(default_factory=lambda: Limits())
-    network: Network = Field(default_factory=lambda: Network())
-    archive: Archive = Field(default_factory=lambda: Archive())
-    scenes: Scenes = Field(default_factory=lambda: Scenes())
-    chips: Chips = Field(default_factory=lambda: Chips())
-    gallery: Gallery = Field(default_factory=lambda: Gallery())
-    builtin_biomes: bool = Field(True, description="False: harvest only the biomes of your own tables.")
-    biomes: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Further biomes, or changes to ours.")
-    sources: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Further imagery sources.")
-
-    @field_validator("home")
-    @classmethod
-    def _absolute(cls, home: Path) -> Path:
-        return home.expanduser().absolute()
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Caller, then environment, then file; no dotenv and no secrets folder: one way to set a thing."""
-        del dotenv_settings, file_secret_settings
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=config_path())
-
-    @property
-    def library(self) -> Path:
-        """The folder ``mosaic_library`` of reference 1's layout."""
-        return self.home / "mosaic_library"
-
-    @property
-    def harvest(self) -> Path:
-        """The folder of the harvested rounds, one folder a biome below it."""
-        return self.home / "harvest"
-
-    @property
-    def smcefr_folder(self) -> Path:
-        """The folder of the OLCI crops, ``<year>/<product>.png`` below it."""
-        return self.home / "smcefr"
-
-    @property
-    def chips_folder(self) -> Path:
-        """The folder of labelled chips and their manifest."""
-        return self.home / "chips"
-
-    @property
-    def gallery_folder(self) -> Path:
-        """The folder of ``gallery.db`` and ``queries/``."""
-        return self.home / "gallery"
-
-    @property
-    def exports(self) -> Path:
-        """The folder of releases and exported containers."""
-        return self.home / "exports"
-
-    @property
-    def csquares(self) -> Path:
-        """The folder of the scene archive: footprints, pairs and index."""
-        return self.home / "csquares"
-
-    @property
-    def inbox(self) -> Path:
-        """The folder that scene files are dropped in."""
-        return self.home / "inbox" / "scenes"
-
-
-def config_path() -> Path:
-    """Path of the settings file, whether or not it exists: ``$MOSAIC_CONFIG`` or ``./mosaic.toml``."""
-    return Path(os.environ.get(CONFIG_VARIABLE) or "mosaic.toml")
-
-
-def load_settings(**given: Any) -> Settings:
-    """Build the settings; ``None`` among the given values means "not given".
-
-    Raises
-    ------
-    SettingsError
-        An unknown name, a value out of range, or a ``mosaic.toml`` that is not TOML.
-
-    Examples
-    --------
-    >>> load_settings(home="/tmp/somewhere", target={"floor": 5}).target.floor
-    5
-    """
-    named = os.environ.get(CONFIG_VARIABLE)
-    if named and not Path(named).is_file():
-        raise SettingsError(
-            f"{CONFIG_VARIABLE} names the settings file {named!r}, which does not exist; create it or unset the variable"
-        )
-    _refuse_unknown_variables()
-    try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})
-    except ValidationError as error:
-        raise SettingsError(_explain(error)) from error
-    except (OSError, ValueError) as error:  # an unreadable file; tomllib's and pydantic-settings' own complaints
-        raise SettingsError(
-            f"reading settings from {config_path()} and the MOSAIC_* variables failed: {error}; mend what it names"
-        ) from error
-
-
-def _refuse_unknown_variables() -> None:
-    for name in os.environ:
-        field = name.removeprefix("MOSAIC_").split("__")[0].lower()
-        if name.startswith("MOSAIC_") and name != CONFIG_VARIABLE and field not in Settings.model_fields:
-            raise SettingsError(
-                f"the environment variable {name} names no setting; `mosaic settings` lists them, without it set"
-            )
-
-
-def _explain(error: ValidationError) -> str:
-    problems = "; ".join(
-        f"{'.'.join(map(str, item['loc']))} = {item['input']!r}: {item['msg'].lower()}" for item in error.errors()
-    )
-    return f"settings are not usable: {problems}. `mosaic settings` lists every setting with its default."
