@@ -272,6 +272,7 @@ def locate(image: Path, method: str | None, picture: Path | None, as_json: bool,
             "inliers",
             "seconds",
             "error_m",
+            "synthetic",
         )
         print_json({**{name: getattr(found, name) for name in names}, "picture": target})
     else:
@@ -289,6 +290,8 @@ def _show_location(found: Location, target: Path) -> None:
     out.print(f"outline: {corners}")
     error = "" if found.error_m is None else f", {found.error_m:.1f} m from its own georeferencing"
     out.print(f"{found.method}: {found.inliers} matches agree, {found.seconds:.2f} s{error}")
+    if found.synthetic:
+        out.print("the gallery is SYNTHETIC: the place is one in it, not on the Earth")
     out.print(f"picture: {target}")
 
 

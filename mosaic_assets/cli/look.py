@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,7 +68,7 @@ def coverage(as_json: bool, **given: Any) -> None:
 def check(home: Path | None, newest: bool, as_json: bool) -> None:
     r"""Run every check; exit with 1 when one that blocks fails. For the CI of whoever uses the data.
 
-    Those of crops, chips, gallery and scene archive run where there is one.
+    Those of the data sets that are there run: library, crops, chips, gallery, scene archive.
 
     \b
     Example:  mosaic check --home /data/tiles
@@ -85,7 +86,7 @@ def check(home: Path | None, newest: bool, as_json: bool) -> None:
 
 
 def _checks_of(settings: Settings) -> Iterator[Check]:
-    """Yield the library's checks, and those of each other data set that is there."""
+    """Yield the checks of the data sets that are there."""
     from mosaic_assets.chips.chip_checks import CHIP_CHECKS
     from mosaic_assets.csquares.archive_checks import ARCHIVE_CHECKS
     from mosaic_assets.gallery.checks import GALLERY_CHECKS
@@ -93,16 +94,21 @@ def _checks_of(settings: Settings) -> Iterator[Check]:
     from mosaic_assets.scenes.challenges.checks import CHALLENGE_CHECKS
     from mosaic_assets.scenes.crop_checks import CROP_CHECKS
 
-    yield from CHECKS
-    for folder, checks in (
-        (settings.smcefr_folder, CROP_CHECKS),
-        (settings.smcefr_folder / "challenges", CHALLENGE_CHECKS),
-        (settings.chips_folder, CHIP_CHECKS),
-        (settings.gallery_folder, GALLERY_CHECKS),
-        (settings.csquares, ARCHIVE_CHECKS),
-    ):
-        if folder.exists():
-            yield from checks
+    others = [
+        checks
+        for folder, checks in (
+            (settings.smcefr_folder, CROP_CHECKS),
+            (settings.smcefr_folder / "challenges", CHALLENGE_CHECKS),
+            (settings.chips_folder, CHIP_CHECKS),
+            (settings.gallery_folder, GALLERY_CHECKS),
+            (settings.csquares, ARCHIVE_CHECKS),
+        )
+        if folder.exists()
+    ]
+    # A home without anything fails the library's checks; one of chips alone does not lack a library.
+    if settings.library.exists() or settings.harvest.exists() or not others:
+        yield from CHECKS
+    yield from itertools.chain.from_iterable(others)
 
 
 @click.command(name="settings")

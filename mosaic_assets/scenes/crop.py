@@ -14,7 +14,7 @@ from mosaic_assets.errors import ProductError
 from mosaic_assets.scenes.efr import THREADS, Plane, Window, open_netcdf
 from mosaic_assets.scenes.flags import Flags
 from mosaic_assets.scenes.metrics import Tally, cloudy, judge, luma, share, sum_tallies, tally
-from mosaic_assets.scenes.recipes import RGB_BANDS, Band, paint_gaps, reflectance, render
+from mosaic_assets.scenes.recipes import RGB_BANDS, Band, paint_gaps, render
 from mosaic_assets.scenes.records import Limits, Product, SceneNumbers, SceneOutcome
 from mosaic_assets.scenes.screen import Screening, read_flags, screen_flags
 from mosaic_assets.scenes.ties import centre_of, corners_of, footprint_of, scene_places, sun_cosine
@@ -86,14 +86,34 @@ class Pixels:
         """The bands with the solar flux at each pixel; that of a pixel without detector means nothing."""
         return {name: self.band(name) for name in self.planes}
 
+    @property
+    def stored(self) -> dict[str, Band]:
+        """The bands without solar flux (NaN): for who has reflectances, it would be looked up for nothing."""
+        unknown = np.full((), np.nan, np.float32)
+        return {name: Band(one.raw, one.scale, one.offset, unknown) for name, one in self.planes.items()}
+
     def band(self, name: str) -> Band:
         """Return a band with the solar flux at each pixel."""
         plane = self.planes[name]
         return Band(plane.raw, plane.scale, plane.offset, self.fluxes[name][self.detector])
 
-    def reflectance(self, name: str) -> NDArray[np.float32]:
-        """Return top-of-atmosphere reflectance of a band; of pixels that are not valid it means nothing."""
-        return reflectance(self.band(name), self.sun_cosine)
+    def reflectances(self, names: Sequence[str] = RGB_BANDS) -> dict[str, NDArray[np.float32]]:
+        """Return top-of-atmosphere reflectance of bands; of pixels that are not valid it means nothing.
+
+        As `recipes.reflectance`, but what hangs on the detector alone is worked out once a detector, not once a pixel.
+        """
+        index, inverse = self.detector.astype(np.intp), np.float32(1) / self.sun_cosine
+        found: dict[str, NDArray[np.float32]] = {}
+        for name in names:
+            plane, flux = self.planes[name], self.fluxes[name]
+            gain = np.asarray(np.float32(np.pi) / np.where(flux > 0, flux, np.float32(np.nan)), np.float32)
+            rho: NDArray[np.float32] = (gain * np.float32(plane.scale))[index]
+            rho *= plane.raw
+            if plane.offset:
+                rho += (gain * np.float32(plane.offset))[index]
+            rho *= inverse
+            found[name] = rho
+        return found
 
     def strip(self, first: int, last: int) -> Pixels:
         """Return the rows from ``first`` up to but without ``last``, as views."""
@@ -135,10 +155,12 @@ def crop_scene(
         return CropResult(screening.outcome or SceneOutcome.TOO_SMALL, screening.detail, screening.numbers, recipe)
     window = screening.window
     pixels = read_pixels(product, window, flags=screening.flags)
-    rgb = render_pixels(recipe, pixels)
-    numbers = measure(rgb, pixels)
+    with ThreadPoolExecutor(1) as beside:
+        located = beside.submit(scene_places, product, window)
+        rgb, cloud = render_pixels(recipe, pixels)
+        numbers = measure(rgb, pixels, cloud)
+        places = located.result()
     outcome, detail = judge(numbers, limits)
-    places = scene_places(product, window)
     return CropResult(
         outcome=outcome,
         detail=detail,
@@ -208,34 +230,34 @@ def read_detectors(
     return detector, {band: flux.physical()[int(band[2:]) - 1] for band in bands}
 
 
-def render_pixels(recipe: str, pixels: Pixels) -> NDArray[np.uint8]:
-    """Render a recipe and paint the gaps, uint8 (rows, columns, 3)."""
+def render_pixels(recipe: str, pixels: Pixels) -> tuple[NDArray[np.uint8], int]:
+    """Render a recipe and paint the gaps, uint8 (rows, columns, 3); and count the cloudy pixels, saturated ones included."""
     rgb = np.empty((*pixels.fill.shape, 3), np.uint8)
 
-    def one(first: int, last: int) -> None:
+    def one(first: int, last: int) -> int:
         part = pixels.strip(first, last)
-        rgb[first:last] = render(recipe, part.bands, part.sun_cosine)
+        rho = part.reflectances()
+        rgb[first:last] = render(recipe, part.stored, part.sun_cosine, rho)
         paint_gaps(rgb[first:last], part.fill, part.saturated)
+        return int(np.count_nonzero((cloudy(rho, part.saturated) & part.valid) | part.saturated))
 
-    _in_strips(len(rgb), one)
-    return rgb
+    counts = _in_strips(len(rgb), one)
+    return rgb, sum(counts)
 
 
-def measure(rgb: NDArray[np.uint8], pixels: Pixels) -> SceneNumbers:
-    """Measure a rendered crop: shares of all pixels, texture and entropy of the valid ones."""
+def measure(rgb: NDArray[np.uint8], pixels: Pixels, cloud: int) -> SceneNumbers:
+    """Measure a rendered crop: shares of all pixels, texture and entropy of the valid ones; ``cloud`` pixels are cloudy."""
+    valid = pixels.valid
 
     def one(first: int, last: int) -> Tally:
-        part = pixels.strip(first, last)
-        rho = {band: part.reflectance(band) for band in RGB_BANDS}
-        cloud = (cloudy(rho, part.saturated) & part.valid) | part.saturated
         around = slice(max(0, first - 1), last + 1)  # a Laplacian needs the rows above and below
-        return tally(luma(rgb[around]), pixels.strip(around.start, around.stop).valid, first - around.start, cloud)
+        return tally(luma(rgb[around]), valid[around], first - around.start, last - first)
 
     total = sum_tallies(_in_strips(len(rgb), one))
     return SceneNumbers(
         fill=share(pixels.fill),
         saturated=share(pixels.saturated),
-        cloud=total.cloud / pixels.fill.size,
+        cloud=cloud / pixels.fill.size,
         water=share(pixels.flags.open_water),
         texture=total.texture,
         entropy=total.entropy,

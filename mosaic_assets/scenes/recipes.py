@@ -39,6 +39,7 @@ SATURATED_COLOUR = (255, 0, 255)
 _STEPS = 1 << 16  # of the table of the sigmoid over reflectance 0..2; a step is a fortieth of a grey level at most
 
 Rgb = NDArray[np.uint8]
+Reflectances = Mapping[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ def stretch(rho: NDArray[np.float32], air: float, steepness: float = STEEPNESS) 
     place = (rho - np.float32(air)) * np.float32(_STEPS / 2)
     np.fmax(place, np.float32(0), out=place)  # unlike clip, it makes 0 of NaN
     np.fmin(place, np.float32(_STEPS - 1), out=place)
-    return np.asarray(_sigmoid(steepness)[place.astype(np.int32)])
+    return np.asarray(_sigmoid(steepness)[place.astype(np.intp)])
 
 
 @cache
@@ -104,22 +105,22 @@ def _sigmoid(steepness: float) -> NDArray[np.uint8]:
     return table
 
 
-def render_reflectance(bands: Mapping[str, Band], sun_cosine: NDArray[np.float32], steepness: float = STEEPNESS) -> Rgb:
+def render_reflectance(bands: Mapping[str, Band], rho: Reflectances, steepness: float = STEEPNESS) -> Rgb:
     """Render the recipe ``reflectance``, uint8 (rows, columns, 3)."""
     rgb = np.empty((*bands[RGB_BANDS[0]].raw.shape, 3), np.uint8)
     for channel, name in enumerate(RGB_BANDS):
-        rgb[..., channel] = stretch(reflectance(bands[name], sun_cosine), AIR[name], steepness)
+        rgb[..., channel] = stretch(rho[name], AIR[name], steepness)
     return rgb
 
 
-def render_smcefr_v1(bands: Mapping[str, Band], sun_cosine: NDArray[np.float32]) -> Rgb:
+def render_smcefr_v1(bands: Mapping[str, Band], rho: Reflectances) -> Rgb:
     """Render the recipe ``smcefr_v1``, uint8 (rows, columns, 3): scaled twice, clipped to 0..1, times 255, cut off.
 
     >>> band = Band(np.array([[10_000, 40_000]], np.uint16), 0.00876539, 0.0, np.float32(1549))
-    >>> render_smcefr_v1(dict.fromkeys(RGB_BANDS, band), np.float32(0.7))[0, :, 0]
+    >>> render_smcefr_v1(dict.fromkeys(RGB_BANDS, band), {})[0, :, 0]
     array([195, 255], dtype=uint8)
     """
-    del sun_cosine
+    del rho
     return np.stack([_twice_scaled(bands[name]) for name in RGB_BANDS], axis=-1)
 
 
@@ -128,17 +129,21 @@ def _twice_scaled(band: Band) -> NDArray[np.uint8]:
     return np.asarray(again.clip(0, 1) * np.float32(255)).astype(np.uint8)
 
 
-Recipe = Callable[[Mapping[str, Band], NDArray[np.float32]], Rgb]
+Recipe = Callable[[Mapping[str, Band], Reflectances], Rgb]
 
 RECIPES: Mapping[str, Recipe] = {"reflectance": render_reflectance, "smcefr_v1": render_smcefr_v1}
 """The recipes by the names that the setting ``scenes.recipe`` knows."""
 
 
-def render(recipe: str, bands: Mapping[str, Band], sun_cosine: NDArray[np.float32]) -> Rgb:
-    """Render a recipe by name. Raises `UnknownNameError`."""
+def render(
+    recipe: str, bands: Mapping[str, Band], sun_cosine: NDArray[np.float32], rho: Reflectances | None = None
+) -> Rgb:
+    """Render a recipe by name; ``rho`` are the bands' reflectances, if they are known. Raises `UnknownNameError`."""
     if recipe not in RECIPES:
         raise UnknownNameError("recipe", recipe, list(RECIPES), "Set scenes.recipe to one of these")
-    return RECIPES[recipe](bands, sun_cosine)
+    if rho is None:
+        rho = {name: reflectance(bands[name], sun_cosine) for name in RGB_BANDS}
+    return RECIPES[recipe](bands, rho)
 
 
 def paint_gaps(rgb: Rgb, fill: NDArray[np.bool_], saturated: NDArray[np.bool_]) -> None:

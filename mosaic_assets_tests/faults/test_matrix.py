@@ -109,7 +109,9 @@ def test_a_fault_that_passes_leaves_the_picture(passed: Seen, row: Passing) -> N
 def test_a_fault_that_does_not_pass_is_recorded_after_the_retries(lasting: Seen, row: Passing) -> None:
     tile = lasting.place[row.fault]
     found = lasting.rows[tile]
-    assert (found["outcome"], found["detail"]) == ("fetch_failed", row.detail)
+    # Bytes that are not HTTP may be overtaken by the end of their connection.
+    details = {row.detail, "connection lost"} if row.fault == "no_http" else {row.detail}
+    assert found["outcome"] == "fetch_failed" and found["detail"] in details
     assert found["body"] is None
     most = (1 + RETRIES) * (6 if row.resent else 1)
     assert 1 + RETRIES <= lasting.requests[tile] <= most

@@ -98,7 +98,8 @@ def test_netcdf_scaling_then_the_scripts_scaling_is_smcefr_v1(sample: Sample) ->
     [(5.0, 7.53), (7.0, 7.72)],
 )
 def test_the_sigmoid_clips_nothing_and_keeps_the_bits(sample: Sample, steepness: float, bits: float) -> None:
-    rgb = render_reflectance(sample.bands, sample.sun, steepness)
+    rho = {name: reflectance(sample.bands[name], sample.sun) for name in RGB_BANDS}
+    rgb = render_reflectance(sample.bands, rho, steepness)
     assert not (rgb[~sample.fill] == 255).any()
     assert entropy(luma(rgb), ~sample.fill) == pytest.approx(bits, abs=0.03)
 

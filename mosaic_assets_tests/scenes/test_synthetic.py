@@ -63,7 +63,7 @@ def test_a_product_opens_in_satpys_reader(product: Path) -> None:
     assert (found["quality_flags"] == pixels.flags.values).all()
     for band in ("Oa04", "Oa08"):
         expected = (
-            pixels.reflectance(band) * pixels.sun_cosine * 100
+            pixels.reflectances([band])[band] * pixels.sun_cosine * 100
         )  # satpy's is in percent and not corrected for the sun
         assert np.abs(found[band] - expected)[pixels.valid].max() < 1e-3
 
@@ -161,7 +161,7 @@ def test_the_drawn_clouds_are_kept_beside_the_product_and_are_bright(product: Pa
     assert truth.mean() == pytest.approx(0.4, abs=0.06)
     with LocalProduct(product) as ours:
         pixels = read_pixels(ours, Window(0, 0, ROWS, COLUMNS), ("Oa04", "Oa17"))
-    blue = pixels.reflectance("Oa04")
+    blue = pixels.reflectances(["Oa04"])["Oa04"]
     assert blue[truth & pixels.valid].mean() > 2 * blue[~truth & pixels.valid].mean()
 
 

@@ -60,11 +60,13 @@ def located(query: Query, gallery: Gallery, method: Method) -> Location:
     first = candidates[0] if candidates else None
     picture = match_picture(query, first, gallery.view, f"{query.name} by {method.name}")
     if first is None:
-        return Location(query.name, method.name, False, None, None, None, 0.0, 0, seconds, picture)
+        return Location(
+            query.name, method.name, False, None, None, None, 0.0, 0, seconds, picture, synthetic=gallery.view.synthetic
+        )
     error = None if query.truth is None else ground_distance(query.truth, (first.lng, first.lat))
     return Location(
         query.name, method.name, first.confidence >= ACCEPTED_FROM, first.lng, first.lat, first.footprint, first.confidence,
-        first.inliers, seconds, picture, tuple(candidates), error,
+        first.inliers, seconds, picture, tuple(candidates), error, gallery.view.synthetic,
     )  # fmt: skip
 
 

@@ -106,7 +106,8 @@ def match_picture(query: Query, candidate: Candidate | None, view: GalleryView, 
     left, right = axes
     left.imshow(query.image)
     left.set_title(f"query, {query.image.shape[1]} x {query.image.shape[0]} px", fontsize=10)
-    figure.suptitle(title, fontsize=12, parse_math=False)
+    said = f"{title}; the gallery is SYNTHETIC" if view.synthetic else title
+    figure.suptitle(said, fontsize=12, parse_math=False)
     for one in axes:
         one.set_axis_off()
     if candidate is None:

@@ -88,6 +88,8 @@ class Location:
     candidates: tuple[Candidate, ...] = ()
     error_m: float | None = None
     """Distance from the true centre, metres, when the query says where it is."""
+    synthetic: bool = False
+    """Whether the gallery shows made-up imagery: then the place is one in it, not on the Earth."""
 
 
 ACCEPTED_FROM = 0.5

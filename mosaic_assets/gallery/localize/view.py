@@ -61,6 +61,11 @@ class GalleryView:
         return self.database.grid
 
     @functools.cached_property
+    def synthetic(self) -> bool:
+        """Whether any of the gallery's imagery is made up."""
+        return any(bool(coverage.provenance.get("synthetic")) for coverage in self.database.coverages())
+
+    @functools.cached_property
     def cells(self) -> list[Tile]:
         """Web Mercator tiles that the gallery covers to `MIN_COVERED` at least, column by column from the west."""
         if self.grid.is_mercator:

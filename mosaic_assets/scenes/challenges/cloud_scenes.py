@@ -87,7 +87,9 @@ def scene_of_product(product: Product, crop: CloudScene, drawn: Mask | None = No
         crop = replace(crop, truth=drawn[window.slices], truth_is=TRUTH)
     return replace(
         crop,
-        reflectance={band: np.where(pixels.saturated, SATURATED, pixels.reflectance(band)) for band in bands},
+        reflectance={
+            band: np.where(pixels.saturated, SATURATED, rho) for band, rho in pixels.reflectances(bands).items()
+        },
         land=pixels.flags.land,
         bright=pixels.flags.bright,
         valid=~pixels.fill & ~pixels.flags.named("invalid"),
