@@ -43,6 +43,9 @@ MIRRORED_WEST = 6_000
 REFERENCE_TILES = 824_796
 METHODS = ("sift_vlad_retrieval", "sift_vlad", "edge_clique")
 
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+"""Real imagery of the test data, beside the project."""
+
 
 def mosaic_tiles(data: Path) -> dict[Tile, Image]:
     """Cut the mosaics into the whole tiles that they hold; then as many mirrored ones as there is room for."""
@@ -234,13 +237,17 @@ def main() -> int:
     """Print the tables; end with 1 where a goal is missed."""
     parser = argparse.ArgumentParser(description="Localization on real imagery: goals and scaling.")
     parser.add_argument(
-        "--data", type=Path, required=True, help="folder with rsloc, naip_multidate, swellendam, bluemarble_xyz"
+        "--data", type=Path, default=DATA, help="folder with rsloc, naip_multidate, swellendam, bluemarble_xyz"
     )
     parser.add_argument(
         "--places", type=int, default=20, help="places that queries are cut at, for each kind of change"
     )
     parser.add_argument("--scaling", type=int, nargs="*", default=[1_000, 10_000, 50_000, 200_000])
     options = parser.parse_args()
+    if not (options.data / "rsloc").is_dir() or not (options.data / "naip_multidate").is_dir():
+        sys.exit(
+            f"{options.data} holds no rsloc and naip_multidate: this benchmark needs the folder `shared/data`; name it by --data"
+        )
     with tempfile.TemporaryDirectory() as folder:
         settings = load_settings(home=Path(folder), gallery={"localize_places": options.places})
         dates = naip(options.data)
