@@ -164,6 +164,7 @@ def test_pauses_are_the_same_in_every_run(server, record_at, open_xyz, waits):
         (format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True), 60),  # the longest we wait
         ("86400", 60),
     ],
+    ids=["seconds", "a date", "a day"],  # the date's own text would differ between the processes that collect it
 )
 def test_retry_after_is_heeded_up_to_its_limit(server, record_at, open_xyz, waits, header, waited_s):
     server.on(PATH, answer(429, Retry_After=header), answer())
