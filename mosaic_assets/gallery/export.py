@@ -23,13 +23,8 @@ from mosaic_assets.errors import GalleryError, UnknownNameError
 from mosaic_assets.gallery.resample import Pixels, plate_carree_tiles_over, to_mercator
 from mosaic_assets.settings import Settings
 from mosaic_assets.store.files import publishing
-from mosaic_assets.store.gallery_db import (
-    GalleryDatabase,
-    MatrixSet,
-    open_gallery,
-    write_geopackage,
-    write_mbtiles,
-)
+from mosaic_assets.store.gallery_db import GalleryDatabase, open_gallery
+from mosaic_assets.store.tile_containers import MatrixSet, write_geopackage, write_mbtiles
 
 SUFFIXES = {"mbtiles": ".mbtiles", "pmtiles": ".pmtiles", "geopackage": ".gpkg"}
 """Kinds of export, and how their files end."""
