@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from mosaic_assets.settings import Settings
 
 GROUP = "chips"
+NO_CLASSES = ("split", "chips", "positive")
+"""Columns of the table of class balance that are not counts of pixels."""
 PARTITIONS_NAME = "chip_regions"
 PLAN, CUT, DATASET = "plan_chips", "cut_chips", "publish_chips"
 SHEET_CHIPS = 12
@@ -119,7 +121,7 @@ def chip_dataset(
 
 def _pictures(settings: "Settings", report: Any) -> dict[str, dg.MetadataValue]:
     from mosaic_assets.chips.dataset import read_manifest, sheet_chips
-    from mosaic_assets.chips.pictures import overlay_sheet, split_map
+    from mosaic_assets.chips.pictures import class_balance, overlay_sheet, split_map
     from mosaic_assets.chips.plan_store import read_plan
 
     said = {"attribution": report.attribution, "synthetic": report.synthetic}
@@ -127,7 +129,12 @@ def _pictures(settings: "Settings", report: Any) -> dict[str, dg.MetadataValue]:
     names = {number: name for name, number in plan.classes.items()}
     chips_map = split_map(read_manifest(settings), labels=plan.labels().geometry.to_crs("OGC:CRS84"), **said)
     sheet = overlay_sheet(sheet_chips(settings, SHEET_CHIPS), class_names=names, **said)
-    return {"chips by split": picture(chips_map, "chips by split"), "labels": picture(sheet, "chips with labels")}
+    counts = {row["split"]: {name: row[name] for name in row if name not in NO_CLASSES} for row in report.balance}
+    return {
+        "chips by split": picture(chips_map, "chips by split"),
+        "classes by split": picture(class_balance(counts, **said), "classes by split"),
+        "labels": picture(sheet, "chips with labels"),
+    }
 
 
 def _synthetic(settings: "Settings") -> bool:
