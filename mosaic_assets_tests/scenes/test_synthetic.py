@@ -30,7 +30,10 @@ from mosaic_assets.scenes.synthetic import (
 from mosaic_assets.scenes.synthetic_ground import Frame, sun_cosines
 from mosaic_assets.scenes.ties import scene_places, sun_cosine
 
-ROWS, COLUMNS = 96, 257  # whole steps of 64 columns and one, as 4,865 is: else satpy cannot lay the angles on the pixels
+ROWS, COLUMNS = (
+    96,
+    257,
+)  # whole steps of 64 columns and one, as 4,865 is: else satpy cannot lay the angles on the pixels
 
 
 def small_spec(year: int = 2024, **changes: object) -> SyntheticSpec:

@@ -53,9 +53,9 @@ def webp_lossless(picture: Rgb, level: float) -> bytes:
     return _pillow(picture, "WEBP", lossless=True)
 
 
-@codec("jpegxl_lossless", lossless=True, levels=(1, 3, 7), decode=_decode_jpegxl)
+@codec("jpegxl_lossless", lossless=True, levels=(3, 7), decode=_decode_jpegxl)
 def jpegxl_lossless(picture: Rgb, level: float) -> bytes:
-    """Lossless JPEG XL; the level is its effort, 1..9."""
+    """Lossless JPEG XL; the level is its effort, 2..9: libjxl 0.11 at effort 1 loses pixels of noise, seldom but it does."""
     import imagecodecs
 
     return bytes(imagecodecs.jpegxl_encode(picture, lossless=True, effort=int(level), numthreads=1))
