@@ -82,20 +82,10 @@ class Pixels:
         return ~(self.fill | self.saturated)
 
     @property
-    def bands(self) -> dict[str, Band]:
-        """The bands with the solar flux at each pixel; that of a pixel without detector means nothing."""
-        return {name: self.band(name) for name in self.planes}
-
-    @property
     def stored(self) -> dict[str, Band]:
         """The bands without solar flux (NaN): for who has reflectances, it would be looked up for nothing."""
         unknown = np.full((), np.nan, np.float32)
         return {name: Band(one.raw, one.scale, one.offset, unknown) for name, one in self.planes.items()}
-
-    def band(self, name: str) -> Band:
-        """Return a band with the solar flux at each pixel."""
-        plane = self.planes[name]
-        return Band(plane.raw, plane.scale, plane.offset, self.fluxes[name][self.detector])
 
     def reflectances(self, names: Sequence[str] = RGB_BANDS) -> dict[str, NDArray[np.float32]]:
         """Return top-of-atmosphere reflectance of bands; of pixels that are not valid it means nothing.
