@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mosaic_assets.chips.leakage import IGNORE
+from mosaic_assets.core.drawing import drawing
 from mosaic_assets.errors import LabelError
+
+HOW: dict[str, Any] = {"dpi": 100, "metadata": {"Software": None}}
+"""How figures are written: without the software's version, so that same chips give same bytes."""
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -64,7 +67,7 @@ def split_map(chips: Any, *, labels: Any = None, attribution: str = "", syntheti
     """
     splits = _in_order(chips["split"].unique())
     width, height = _figure_size(chips)
-    with _drawing(width, height) as (figure, axes, finish):
+    with drawing(width, height, **HOW) as (figure, axes, finish):
         for split in splits:
             own = chips[chips["split"] == split]
             colour, hatch = _split_style(split)
@@ -102,7 +105,7 @@ def class_balance(pixels: Mapping[str, Mapping[str, int]], *, attribution: str =
     names = list(dict.fromkeys(name for split in splits for name in pixels[split]))
     names.sort(key=lambda name: (name == "ignored", name == "background"))
     classes = [name for name in names if name not in ("background", "ignored")]
-    with _drawing(7.2, 1.5 + 0.55 * max(1, len(splits)) + 0.1 * len(names)) as (figure, axes, finish):
+    with drawing(7.2, 1.5 + 0.55 * max(1, len(splits)) + 0.1 * len(names), **HOW) as (figure, axes, finish):
         for split in splits:
             total, left = sum(pixels[split].values()), 0.0
             for name in names:
@@ -416,23 +419,3 @@ def _sign(axes: Any, attribution: str, synthetic: bool) -> None:
     # About 15 letters of this size fit on an inch.
     text = textwrap.fill(_signature(attribution, synthetic), int(15 * axes.figure.get_figwidth()) - 8)
     axes.set_title(text, fontsize=7, color="#b00000" if synthetic else "black")
-
-
-@contextmanager
-def _drawing(width: float, height: float) -> Iterator[tuple[Any, Any, Callable[[Any], bytes]]]:
-    # The figure is built without pyplot: no global state, no display, safe in threads.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    axes.spines[["top", "right"]].set_visible(False)
-    yield figure, axes, _png
-
-
-def _png(figure: Any) -> bytes:
-    buffer = io.BytesIO()
-    # Without the software's version in the file: same chips, same bytes.
-    figure.savefig(buffer, format="png", dpi=100, metadata={"Software": None})
-    return buffer.getvalue()

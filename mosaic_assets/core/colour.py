@@ -7,6 +7,8 @@ centroids.
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -106,6 +108,28 @@ def lab_of(images: NDArray[np.uint8]) -> NDArray[np.float64]:
     array([[100.,   0.,   0.]])
     """
     return rgb_to_lab(mean_rgb(images))
+
+
+def luma(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Luma as ITU-R BT.601 weighs it and Pillow's ``convert("L")`` rounds it: uint8 (rows, columns, 3) -> (rows, columns).
+
+    Pillow weighs by 65536ths that add up to one, and rounds halves up. The sums stay below 2**24 of these, so 32-bit
+    floats hold every one exactly, in whatever order they are added.
+
+    Examples
+    --------
+    >>> luma(np.array([[[255, 0, 0], [255, 255, 255]]], np.uint8))
+    array([[ 76, 255]], dtype=uint8)
+    """
+    import cv2
+
+    return np.asarray(cv2.transform(image.astype(np.float32), _luma_weights())).astype(np.uint8)
+
+
+@functools.cache
+def _luma_weights() -> NDArray[np.float32]:
+    """Weights of red, green and blue, and a half to round up (https://github.com/python-pillow/Pillow, ``Convert.c``)."""
+    return np.array([[19595, 38470, 7471, 32768]], np.float32) / np.float32(65536)
 
 
 def _box_means(

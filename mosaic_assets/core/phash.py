@@ -12,6 +12,7 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
+from mosaic_assets.core.colour import luma
 from mosaic_assets.core.imaging import check_tiles
 from mosaic_assets.core.tiles import TILE_SIZE
 
@@ -134,22 +135,8 @@ def _shrink(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _grey(images: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Luma of (n, 256, 256, 3) as whole numbers 0..255, (n, 256, 256), as Pillow's ``convert("L")`` rounds it.
-
-    Pillow weighs by 65536ths that add up to one, and rounds halves up. The sums stay below 2**24 of these, so 32-bit
-    floats hold every one exactly, in whatever order they are added.
-    """
-    import cv2
-
-    pixels = images.reshape(-1, TILE_SIZE, 3).astype(np.float32)
-    luma = np.floor(cv2.transform(pixels, _luma()), dtype=np.float32)
-    return luma.reshape(-1, TILE_SIZE, TILE_SIZE).astype(np.float64)
-
-
-@functools.cache
-def _luma() -> NDArray[np.float32]:
-    """Weights of red, green and blue, and a half to round up (https://github.com/python-pillow/Pillow, ``Convert.c``)."""
-    return np.array([[19595, 38470, 7471, 32768]], np.float32) / np.float32(65536)
+    """Luma of (n, 256, 256, 3), (n, 256, 256)."""
+    return luma(images.reshape(-1, TILE_SIZE, 3)).reshape(-1, TILE_SIZE, TILE_SIZE).astype(np.float64)
 
 
 def _resize(grey: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mosaic_assets.core.drawing import drawing
 from mosaic_assets.core.species import chao1
 from mosaic_assets.library.coverage import LibraryState
 from mosaic_assets.settings import Settings
 from mosaic_assets.store.library_db import open_library
 from mosaic_assets.store.rounds import read_rows
+
+DPI = 90
+"""Pixels an inch of the figures."""
 
 CONTACT_TILES = 60
 """Tiles on a contact sheet."""
@@ -47,7 +50,7 @@ def ab_plane(state: LibraryState, centroids: NDArray[np.float64], floor: int, ca
         (f"filled: {floor} or more", (kept >= floor) & (kept < cap), {"s": 26, "linewidths": 0.0}),
         (f"full: {cap}", kept >= cap, {"s": 36, "edgecolors": "black", "linewidths": 0.8}),
     ]
-    with _drawing(6.6, 5.6) as (figure, axes, finish):
+    with drawing(6.6, 5.6, dpi=DPI) as (figure, axes, finish):
         colours = _srgb(centroids)
         for label, members, style in groups:
             style = {"c": colours[members], **style}
@@ -66,7 +69,7 @@ def ab_plane(state: LibraryState, centroids: NDArray[np.float64], floor: int, ca
 def fill_histogram(state: LibraryState, floor: int, cap: int) -> bytes:
     """Draw how many buckets hold how many tiles."""
     kept = state.kept[state.kept > 0]
-    with _drawing(6.6, 3.2) as (figure, axes, finish):
+    with drawing(6.6, 3.2, dpi=DPI) as (figure, axes, finish):
         axes.hist(kept, bins=np.linspace(0.5, max(cap, 1) + 0.5, min(cap, 50) + 1), color="#3b6ea5")
         axes.axvline(floor - 0.5, color="#c0392b", linewidth=1, label=f"floor: {floor}")
         axes.set(
@@ -86,7 +89,7 @@ def discovery_curve(state: LibraryState) -> bytes:
         merged = [line for line in state.rounds if line.merge_number == number]
         asked.append(asked[-1] + sum(line.planned for line in merged))
         found.append(found[-1] + sum(line.new_buckets for line in merged))
-    with _drawing(6.6, 3.2) as (figure, axes, finish):
+    with drawing(6.6, 3.2, dpi=DPI) as (figure, axes, finish):
         axes.plot(asked, found, marker="o", markersize=4, color="#3b6ea5", label="buckets with a tile")
         reachable = chao1(list(state.total_hits().values()))
         axes.axhline(reachable, color="#7f8c8d", linestyle="--", label=f"within reach, estimated: {reachable:.0f}")
@@ -133,25 +136,6 @@ def contact_sheet(pictures: Sequence[Path | bytes], columns: int = 12, side: int
         sheet.paste(small, (index % columns * side, index // columns * side))
     buffer = io.BytesIO()
     sheet.save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()
-
-
-@contextmanager
-def _drawing(width: float, height: float) -> Iterator[tuple[Any, Any, Callable[[Any], bytes]]]:
-    # The figure is built without pyplot: no global state, no display, safe in threads.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    axes.spines[["top", "right"]].set_visible(False)
-    yield figure, axes, _png
-
-
-def _png(figure: Any) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=90)
     return buffer.getvalue()
 
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mosaic_assets.core.colour import luma
 from mosaic_assets.errors import ProductError
 from mosaic_assets.scenes.efr import THREADS, Plane, Window, open_netcdf
 from mosaic_assets.scenes.flags import Flags
-from mosaic_assets.scenes.metrics import Tally, cloudy, judge, luma, share, sum_tallies, tally
+from mosaic_assets.scenes.metrics import Tally, cloudy, judge, share, sum_tallies, tally
 from mosaic_assets.scenes.recipes import RGB_BANDS, Band, paint_gaps, render
 from mosaic_assets.scenes.records import Limits, Product, SceneNumbers, SceneOutcome
 from mosaic_assets.scenes.screen import Screening, read_flags, screen_flags

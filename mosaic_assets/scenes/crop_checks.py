@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from mosaic_assets.core.checks import Check, CheckResult, Scope
+from mosaic_assets.core.colour import luma
 from mosaic_assets.errors import MosaicError
 from mosaic_assets.scenes.catalog import catalogue_path, read_catalogue
 from mosaic_assets.scenes.crop_manifest import manifest_days, manifest_path, read_manifest
 from mosaic_assets.scenes.efr import CROP_SIDE
-from mosaic_assets.scenes.metrics import entropy, luma
+from mosaic_assets.scenes.metrics import entropy
 from mosaic_assets.scenes.publish import crop_path, crops_of_day, read_crop_bytes
 from mosaic_assets.scenes.recipes import RGB_BANDS, Band, render
 from mosaic_assets.scenes.records import SceneOutcome, SceneRecord

@@ -25,19 +25,6 @@ def share(mask: Bools) -> float:
     return float(np.count_nonzero(mask)) / mask.size
 
 
-def luma(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return luma as ITU-R BT.601 weighs it, uint8 (rows, columns).
-
-    >>> luma(np.array([[[255, 0, 0], [255, 255, 255]]], np.uint8))
-    array([[ 76, 255]], dtype=uint8)
-    """
-    import cv2
-
-    # 65536ths, and a half to round up: a 32-bit float holds each such sum exactly, below 2**24.
-    weights = np.array([[19595, 38470, 7471, 32768]], np.float32) / np.float32(65536)
-    return np.asarray(cv2.transform(rgb.astype(np.float32), weights)).astype(np.uint8)
-
-
 @dataclass(frozen=True, slots=True)
 class Tally:
     """Counts of a strip of a crop; those of strips add up to those of the crop."""

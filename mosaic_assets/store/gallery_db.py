@@ -24,11 +24,10 @@ from mosaic_assets.core.records import Bounds, Outcome, Tile
 from mosaic_assets.errors import DatabaseError, GalleryError, UnknownNameError
 from mosaic_assets.store.sqlite import (
     APPLICATION_ID,
-    atomic,
+    Database,
     explaining_sqlite,
     has_database,
     open_database,
-    snapshot,
 )
 
 SCHEMA_VERSION = 1
@@ -91,28 +90,12 @@ class Coverage:
     """Source, release, licence, attribution, synthetic, and how tiles were resampled."""
 
 
-class GalleryDatabase:
+class GalleryDatabase(Database):
     """An opened gallery; made by `open_gallery`."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path, grid: Grid) -> None:
-        self._connection, self.path, self.grid = connection, path, grid
-
-    @contextlib.contextmanager
-    def writing(self) -> Iterator[None]:
-        """Everything written in the body is in the file, or nothing of it."""
-        with explaining_sqlite(self.path), atomic(self._connection):
-            yield
-
-    @contextlib.contextmanager
-    def reading(self) -> Iterator[None]:
-        """Everything read in the body is of one state of the file."""
-        with explaining_sqlite(self.path), snapshot(self._connection):
-            yield
-
-    def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        """All rows that a SELECT answers with."""
-        with explaining_sqlite(self.path):
-            return self._connection.execute(sql, parameters).fetchall()
+        super().__init__(connection, path)
+        self.grid = grid
 
     def counts(self) -> dict[tuple[int, str], int]:
         """Tiles by (zoom, time), in that order."""

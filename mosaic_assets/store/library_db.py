@@ -20,19 +20,17 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mosaic_assets.errors import DatabaseError
-from mosaic_assets.store.sqlite import atomic, explaining_sqlite, has_database, open_database, snapshot
+from mosaic_assets.store.sqlite import Database, has_database, open_database
 
 SCHEMA_VERSION = 2
 
@@ -141,29 +139,8 @@ PROVENANCE_COLUMNS = ("id", *(name for name in LibraryRow.__slots__ if name not 
 """The columns of ``provenance``; `LibraryRow` has the same names."""
 
 
-class LibraryDatabase:
-    """An open ``tiles.db``. Reads run when called; writes happen inside `writing`."""
-
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
-        self._connection = connection
-        self.path = path
-
-    @contextlib.contextmanager
-    def writing(self) -> Iterator[None]:
-        """One transaction around several writes."""
-        with explaining_sqlite(self.path), atomic(self._connection):
-            yield
-
-    @contextlib.contextmanager
-    def reading(self) -> Iterator[None]:
-        """Answer several questions from one state of the library, whatever a merge commits meanwhile."""
-        with explaining_sqlite(self.path), snapshot(self._connection):
-            yield
-
-    def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        """Run one reading statement."""
-        with explaining_sqlite(self.path):
-            return self._connection.execute(sql, parameters).fetchall()
+class LibraryDatabase(Database):
+    """An open ``tiles.db``."""
 
     def meta(self, key: str) -> str | None:
         """One fact about the library, or None."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from mosaic_assets.errors import BusyError, DatabaseError, HomeNotWritableError
 from mosaic_assets.store.files import make_folder, publishing
@@ -141,3 +142,28 @@ def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
+
+
+class Database:
+    """An open database: reads run when called, writes happen inside `writing`."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self.path = path
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """One transaction around several writes: all of them are in the file, or none."""
+        with explaining_sqlite(self.path), atomic(self._connection):
+            yield
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """Answer several questions from one state of the file, whatever others commit meanwhile."""
+        with explaining_sqlite(self.path), snapshot(self._connection):
+            yield
+
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """All rows that a SELECT answers with."""
+        with explaining_sqlite(self.path):
+            return self._connection.execute(sql, parameters).fetchall()

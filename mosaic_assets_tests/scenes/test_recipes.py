@@ -14,10 +14,11 @@ import pytest
 from PIL import Image
 from skimage.measure import shannon_entropy
 
+from mosaic_assets.core.colour import luma
 from mosaic_assets.errors import ProductError, UnknownNameError
 from mosaic_assets.scenes.crop_checks import GOLDEN, golden_pixel
 from mosaic_assets.scenes.flags import Flags, flag_table
-from mosaic_assets.scenes.metrics import cloudy, entropy, judge, luma, share, texture
+from mosaic_assets.scenes.metrics import cloudy, entropy, judge, share, texture
 from mosaic_assets.scenes.recipes import (
     FILL_COLOUR,
     RGB_BANDS,
