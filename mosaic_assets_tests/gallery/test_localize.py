@@ -32,10 +32,9 @@ from mosaic_assets.gallery.localize.verify import agreement
 from mosaic_assets.gallery.localize.view import GalleryView
 from mosaic_assets.settings import Settings, load_settings
 from mosaic_assets.store.gallery_db import StoredTile, open_gallery
+from mosaic_assets_tests.gallery.conftest import SHARED_RSLOC, needs_rsloc
 
 ZOOM, WEST, NORTH, SIDE = 15, 16_390, 11_380, 8
-SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "rsloc"
-needs_rsloc = pytest.mark.skipif(not SHARED.is_dir(), reason="the real imagery in ../shared is not on this machine")
 
 
 def drawn(side: int, seed: int = 7) -> np.ndarray:
@@ -451,7 +450,7 @@ def test_a_real_tile_is_found_within_25_m_in_imagery_of_another_source_by_edges(
 ) -> None:
     from mosaic_assets.core.imaging import decode_tile
 
-    query = read_query(SHARED / "RSimages" / "test400" / f"{mosaic}.tiff", ZOOM)
+    query = read_query(SHARED_RSLOC / "RSimages" / "test400" / f"{mosaic}.tiff", ZOOM)
     column, row = (round(at) for at in world(query))
     settings = load_settings(home=tmp_path)
     x, y = -(-column // 256), -(-row // 256)
@@ -465,7 +464,7 @@ def test_a_real_tile_is_found_within_25_m_in_imagery_of_another_source_by_edges(
     with open_gallery(settings.gallery_folder, grid=WEB_MERCATOR_QUAD, create=True) as database, database.writing():
         database.add(tiles)
     z, x, y = map(int, tile.split("_"))
-    image = decode_tile((SHARED / "Gallery" / f"{tile}.jpg").read_bytes())[0]
+    image = decode_tile((SHARED_RSLOC / "Gallery" / f"{tile}.jpg").read_bytes())[0]
     assert image is not None
     bounds = from_bounds(*CRS84_QUAD.bounds(Tile(x, y, z)), 256, 256)
     with opening_gallery(settings) as opened:
