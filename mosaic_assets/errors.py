@@ -14,6 +14,7 @@
     ├── StoreError                the data home cannot be read or written
     │   ├── HomeNotWritableError  no permission, read-only, or full
     │   ├── DatabaseError         a file is not a database of ours, is damaged, or is newer than we are
+    │   │   └── NotBuiltError     what is asked for has not been built yet
     │   ├── RoundExistsError      that round is published; rounds are immutable
     │   └── BusyError             another process holds the library
     ├── DataError                 a file handed to us is not what it should be
@@ -86,6 +87,10 @@ class HomeNotWritableError(StoreError):
 
 class DatabaseError(StoreError):
     """A file is not a database of ours, is damaged, or was written by a newer version."""
+
+
+class NotBuiltError(DatabaseError):
+    """What is asked for has not been built yet."""
 
 
 class RoundExistsError(StoreError):

@@ -8,7 +8,7 @@ import sys
 import click
 
 from mosaic_assets import __version__
-from mosaic_assets.cli import challenges, chips, gallery, grow, library, look, scenes, search, serve, squares
+from mosaic_assets.cli import challenges, chips, explore, gallery, grow, library, look, scenes, search, serve, squares
 from mosaic_assets.cli.screen import complain
 from mosaic_assets.errors import MosaicError
 
@@ -44,6 +44,7 @@ for command in (
     *chips.COMMANDS,
     *gallery.COMMANDS,
     *search.COMMANDS,
+    *explore.COMMANDS,
     *serve.COMMANDS,
     *squares.COMMANDS,
 ):

@@ -41,8 +41,8 @@ class Where(TypedDict, total=False):
     """First moment, included; ISO text may be used. Without a zone it is UTC."""
     end: datetime | str | None
     """Moment behind the last, not included."""
-    platform: str | None
-    """The satellite, exactly as the scenes have it."""
+    platform: str | Sequence[str] | None
+    """The satellite, exactly as the scenes have it, or several of them; of none of them nothing is found."""
 
 
 _PLACES = ("codes", "box", "point", "geometry", "scene")

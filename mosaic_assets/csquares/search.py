@@ -14,7 +14,7 @@ the index changes, ids for ever.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, Unpack
@@ -235,13 +235,20 @@ class SceneIndex:
         """Return which of the scenes numbered low..high-1 are there and of the platform; None for all."""
         held = self._held.flags(keys_of_place(where, self._keys_of), low, high)
         if (platform := where.get("platform")) is not None:
-            if platform not in self._held.catalogue.names:
-                raise UnknownNameError("platform", platform, self._held.catalogue.names, "Leave it out to search all.")
-            of = self._held.catalogue.platforms[low:high] == self._held.catalogue.names.index(platform)
+            of = self._of_platforms([platform] if isinstance(platform, str) else platform, low, high)
             held = of if held is None else held & of
         if held is not None and (scene := where.get("scene")) is not None:
             held &= self._held.catalogue.order[low:high] != self._db.slot_of(scene)
         return held
+
+    def _of_platforms(self, platforms: Sequence[str], low: int, high: int) -> Bools:
+        """Return which of the scenes numbered low..high-1 are of one of some platforms."""
+        names = self._held.catalogue.names
+        for platform in platforms:
+            if platform not in names:
+                raise UnknownNameError("platform", platform, names, "Leave it out to search all.")
+        chosen = np.isin(names, platforms) if names else np.zeros(1, bool)
+        return chosen[self._held.catalogue.platforms[low:high]]
 
     def _keys_of(self, scene: str) -> Ints:
         slot = self._db.slot_of(scene)

@@ -115,7 +115,7 @@ def repair_library(
     """
     began = time.perf_counter()
     with (
-        open_library(settings.library) as database,
+        open_library(settings.library, write=not dry_run) as database,
         holding(settings.library / ".merge.lock", "repairing the library", wait_s=LOCK_WAIT_S),
     ):
         centroids = load_centroids(settings.library)

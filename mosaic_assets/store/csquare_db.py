@@ -31,7 +31,7 @@ from typing import Any
 
 import numpy as np
 
-from mosaic_assets.errors import DatabaseError
+from mosaic_assets.errors import NotBuiltError
 from mosaic_assets.store.csquare_file import SCHEMA, SCHEMA_VERSION, Reading, use_large_pages
 from mosaic_assets.store.csquare_packing import Ints, pack_keys, unpack_keys
 from mosaic_assets.store.csquare_records import NO_TIME, Catalogue, Scene, Stamp, Stored, sort_key, time_text
@@ -282,11 +282,13 @@ def open_csquare_db(path: Path, *, create: bool = False) -> Iterator[CsquareData
 
     Raises
     ------
+    NotBuiltError
+        Missing, unless ``create``.
     DatabaseError
-        Missing (unless ``create``), not ours, damaged, or from a newer version.
+        Not ours, damaged, or from a newer version.
     """
     if not create and not has_database(path):
-        raise DatabaseError(
+        raise NotBuiltError(
             f"opening the c-square index {path} failed: there is none yet. Drop scene files in inbox/scenes of the data "
             "home and materialize csquare_index; or, in Python, call write_pairs and then update_index"
         )

@@ -330,7 +330,7 @@ def has_library(library: Path) -> bool:
 
 
 @contextlib.contextmanager
-def open_library(library: Path, *, create: bool = False) -> Iterator[LibraryDatabase]:
+def open_library(library: Path, *, create: bool = False, write: bool = False) -> Iterator[LibraryDatabase]:
     """Open ``tiles.db`` in the folder ``mosaic_library``; close it on leaving.
 
     Raises
@@ -339,7 +339,7 @@ def open_library(library: Path, *, create: bool = False) -> Iterator[LibraryData
         Missing (unless ``create``), not ours, damaged, or from a newer version.
     """
     path = library / "tiles.db"
-    connection = open_database(path, SCHEMA, SCHEMA_VERSION, create=create)
+    connection = open_database(path, SCHEMA, SCHEMA_VERSION, create=create, write=write)
     try:
         yield LibraryDatabase(connection, path)
     finally:

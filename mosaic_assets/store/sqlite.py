@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from mosaic_assets.errors import BusyError, DatabaseError, HomeNotWritableError
+from mosaic_assets.errors import BusyError, DatabaseError, HomeNotWritableError, NotBuiltError
 from mosaic_assets.store.files import make_folder, publishing
 
 APPLICATION_ID = 0x4D4F5341
@@ -39,19 +39,24 @@ def explaining_sqlite(path: Path) -> Iterator[None]:
         ) from error
 
 
-def open_database(path: Path, schema: str, version: int, *, create: bool) -> sqlite3.Connection:
+def open_database(
+    path: Path, schema: str, version: int, *, create: bool, write: bool = False
+) -> sqlite3.Connection:
     """Open a database, creating it with ``schema`` when it does not exist and ``create`` is true.
 
-    Autocommit is on: transactions are those of `atomic` and no others.
+    Autocommit is on: transactions are those of `atomic` and no others. Without ``create`` or
+    ``write`` it is open for reading only.
 
     Raises
     ------
+    NotBuiltError
+        Missing, and ``create`` false.
     DatabaseError
-        Missing (and ``create`` false), not a database, of another program, or written by a newer version.
+        Not a database, of another program, or written by a newer version.
     """
     if not has_database(path):
         if not create:
-            raise DatabaseError(f"there is no {path} yet; build the library first, for example with `mosaic run`")
+            raise NotBuiltError(f"there is no {path} yet; build the library first, for example with `mosaic run`")
         _create(path, schema, version)
     with explaining_sqlite(path):
         connection = _connect(path)
@@ -59,6 +64,9 @@ def open_database(path: Path, schema: str, version: int, *, create: bool) -> sql
             _check_identity(connection, path, version)
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
+            if not (create or write):
+                # Whoever does not create only looks: a mistake of ours, or a guest's, cannot write.
+                connection.execute("PRAGMA query_only = ON")
             if create:
                 _upgrade(connection, schema, version)
                 # Readers go on reading while a writer writes; kept in the file, so this costs once.

@@ -142,7 +142,7 @@ def test_a_failed_transaction_leaves_nothing(database):
 
 
 def test_reading_answers_from_one_moment(database, tmp_path):
-    with open_library(tmp_path / "mosaic_library") as other, database.reading():
+    with open_library(tmp_path / "mosaic_library", write=True) as other, database.reading():
         assert database.count() == 0
         add(other, tile(1))
         assert database.rows() == []

@@ -1,0 +1,1 @@
+"""The colour library: its buckets, the nearest of them to a colour, their tiles, and what covers what."""

@@ -1,0 +1,1 @@
+"""The data sets beside the library: lists, numbers, pictures and thumbnails."""

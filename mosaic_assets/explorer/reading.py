@@ -1,0 +1,28 @@
+"""What the routes read from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from fastapi import Request
+
+from mosaic_assets.explorer.indexes import IndexPool
+from mosaic_assets.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """What the routes read from; ``request.app.state.shelf``."""
+
+    settings: Settings
+    indexes: IndexPool
+    dagster_url: str
+    """Where the Dagster UI may be running; empty for nowhere."""
+    kept: dict[str, object] = field(default_factory=dict)
+    """What routes keep between requests, each under its own name."""
+
+
+def shelf_of(request: Request) -> Shelf:
+    """Return what the routes read from; for FastAPI's ``Depends``."""
+    shelf: Shelf = request.app.state.shelf
+    return shelf

@@ -1,0 +1,1 @@
+"""Searching scenes of all data sets by place and time."""
