@@ -18,14 +18,12 @@ from mosaic_assets.chips.leakage import LabelledWindow, Shown, label_loss, leaka
 from mosaic_assets.chips.ledger import file_sha256, ledger_path, read_ledger
 from mosaic_assets.chips.plan_store import StoredPlan, as_planned, plan_path, read_plan
 from mosaic_assets.chips.records import BACKGROUND, IGNORE, Window, pixels_and_gaps
-from mosaic_assets.core.checks import Check, CheckResult, Scope
+from mosaic_assets.core.checks import Check, CheckResult, Scope, result_of
 from mosaic_assets.errors import LabelError
 
 if TYPE_CHECKING:
     from mosaic_assets.settings import Settings
 
-EXAMPLES = 5
-"""Offenders named in a failed check."""
 NEWEST_CHIPS = 24
 """Chips whose imagery is fetched again after a run; `check_sample` of them by night."""
 BLOCK = 512
@@ -78,7 +76,7 @@ def every_label_is_planned_for(settings: Settings, scope: Scope) -> CheckResult:
         "area in pixels": round(expected, 1),
         "allowed": round(tolerance, 1),
     }
-    return _result(problems, f"{labels.found:,} label(s), {burnt:,} pixels", details)
+    return result_of(problems, f"{labels.found:,} label(s), {burnt:,} pixels", details)
 
 
 def _burnt_anew(shapes: Any, stored: StoredPlan, settings: Settings) -> int:
@@ -137,7 +135,9 @@ def splits_share_no_pixel(settings: Settings, scope: Scope) -> CheckResult:
                     f"{count:,} pixels in {what}s {a} and {b}" for (a, b), count in found.pairs.items() if count
                 ]
                 details |= {name: count for name, count in found.distinct.items() if what == "split"}
-    return _result(sorted(set(problems)), f"{len(windows):,} chips", {"pixels of " + k: v for k, v in details.items()})
+    return result_of(
+        sorted(set(problems)), f"{len(windows):,} chips", {"pixels of " + k: v for k, v in details.items()}
+    )
 
 
 def _window(settings: Settings, row: Any, stored: StoredPlan) -> Window:
@@ -170,7 +170,7 @@ def label_pixels_are_accounted_for(settings: Settings, scope: Scope) -> CheckRes
     if len(rows) == len(manifest):
         problems += _taught(bands, stored, settings)
     details = {"label pixels": found.positive, "ignored": found.ignored, "lost": found.lost, "made up": found.made_up}
-    return _result(problems, f"{len(rows):,} of {len(manifest):,} chips", details)
+    return result_of(problems, f"{len(rows):,} of {len(manifest):,} chips", details)
 
 
 def _taught(bands: Sequence[LabelledWindow], stored: StoredPlan, settings: Settings) -> list[str]:
@@ -211,7 +211,7 @@ def chips_are_as_published(settings: Settings, scope: Scope) -> CheckResult:
             pairs = ((chip.path, cut.sha256), (chip.mask_path, cut.mask_sha256)) if cut.pixels else ()
             problems += [_difference(settings, path, sha256) for path, sha256 in pairs if path]
     problems = [problem for problem in problems if problem]
-    return _result(problems, f"{looked_at:,} of {len(stored.chips):,} chips")
+    return result_of(problems, f"{looked_at:,} of {len(stored.chips):,} chips")
 
 
 def _difference(settings: Settings, path: str, sha256: str) -> str:
@@ -235,7 +235,7 @@ def manifest_and_chips_agree(settings: Settings, scope: Scope) -> CheckResult:
         if not np.allclose(shares, (row.share_background, row.share_ignored), atol=1e-9):
             problems.append(f"{row.id}: its shares of background and ignored pixels are {shares}")
         problems += [p for p in (_difference(settings, row.path, row.sha256),) if p]
-    return _result(problems, f"{len(rows):,} of {len(manifest):,} chips")
+    return result_of(problems, f"{len(rows):,} of {len(manifest):,} chips")
 
 
 @_where_there_are(plan_path)
@@ -254,7 +254,7 @@ def image_and_label_are_aligned(settings: Settings, scope: Scope) -> CheckResult
             problems += [f"{chip.id}: {wrong}" for wrong in _wrong(read, pixels, gaps, allowed, exact)]
             if read.transform and window_of(_bounds(read), stored.transform) != chip.window:
                 problems.append(f"{chip.id}: the file's georeference is not that of its place")
-    return _result(problems, f"{len(sample):,} of {len(written):,} chips")
+    return result_of(problems, f"{len(sample):,} of {len(written):,} chips")
 
 
 def _bounds(chip: ReadChip) -> tuple[float, float, float, float]:
@@ -298,14 +298,3 @@ def _drawn(settings: Settings, manifest: Any, scope: Scope) -> list[Any]:
     step = max(1, -(-len(manifest) // max(1, most)))
     del settings
     return list(manifest.itertuples())[::step]
-
-
-def _result(problems: Sequence[str], looked_at: str, details: dict[str, Any] | None = None) -> CheckResult:
-    if not problems:
-        return CheckResult(True, looked_at, details or {})
-    some = "; ".join(problems[:EXAMPLES]) + ("; ..." if len(problems) > EXAMPLES else "")
-    return CheckResult(
-        False,
-        f"{len(problems)} problem(s) in {looked_at}: {some}",
-        {"problems": list(problems[:100]), **(details or {})},
-    )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,7 +104,9 @@ def up(home: Path | None, port: int, host: str, sensors: bool) -> None:
     os.environ.update(environment)
     workspace = str(folder / "workspace.yaml")
     command = [sys.executable, "-m", "dagster", "dev", "-w", workspace, "-h", host, "-p", str(port)]
-    err.print(f"Dagster UI on http://{host}:{port} over {settings.home}; stop it with Ctrl-C")
+    err.print(f"Dagster UI on http://{host}:{port} over {settings.home}; stop it with Ctrl-C or SIGTERM")
+    # Dagster ends on SIGTERM as it does on SIGINT, which a script's background jobs are told to ignore.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.execv(sys.executable, command)  # noqa: S606
 
 
@@ -148,6 +152,7 @@ def _show_end(settings: Settings, state: Any, as_json: bool) -> dict[str, Any]:
         picture = settings.home / "reports" / name
         if picture.exists():
             out.print(f"Picture:  {picture}")
+    out.print(f"Explore:  mosaic explore --home {shlex.quote(str(settings.home))}")
     return content
 
 

@@ -90,17 +90,19 @@ def _checks_of(settings: Settings) -> Iterator[Check]:
     from mosaic_assets.chips.chip_checks import CHIP_CHECKS
     from mosaic_assets.csquares.archive_checks import ARCHIVE_CHECKS
     from mosaic_assets.gallery.checks import GALLERY_CHECKS
+    from mosaic_assets.gallery.localize.checks import LOCALIZATION_CHECKS
     from mosaic_assets.library.checks import CHECKS
+    from mosaic_assets.scenes.catalog_checks import CATALOG_CHECKS
     from mosaic_assets.scenes.challenges.checks import CHALLENGE_CHECKS
     from mosaic_assets.scenes.crop_checks import CROP_CHECKS
 
     others = [
         checks
         for folder, checks in (
-            (settings.smcefr_folder, CROP_CHECKS),
+            (settings.smcefr_folder, (*CATALOG_CHECKS, *CROP_CHECKS)),
             (settings.smcefr_folder / "challenges", CHALLENGE_CHECKS),
             (settings.chips_folder, CHIP_CHECKS),
-            (settings.gallery_folder, GALLERY_CHECKS),
+            (settings.gallery_folder, (*GALLERY_CHECKS, *LOCALIZATION_CHECKS)),
             (settings.csquares, ARCHIVE_CHECKS),
         )
         if folder.exists()

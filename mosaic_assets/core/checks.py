@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -26,6 +26,30 @@ class CheckResult:
     passed: bool
     summary: str
     details: dict[str, Any] = field(default_factory=dict)
+
+
+EXAMPLES = 5
+"""Offenders named in the summary of a failed check."""
+LISTED = 100
+"""Offenders in its details."""
+
+
+def result_of(problems: Sequence[str], looked_at: str, details: Mapping[str, Any] | None = None) -> CheckResult:
+    """Return what a check found: it passed if there are no problems.
+
+    Examples
+    --------
+    >>> result_of([], "3 tiles").summary, result_of(["a.png: no row"], "3 tiles").summary
+    ('3 tiles', '1 problem(s) in 3 tiles: a.png: no row')
+    """
+    if not problems:
+        return CheckResult(True, looked_at, dict(details or {}))
+    some = "; ".join(problems[:EXAMPLES]) + ("; ..." if len(problems) > EXAMPLES else "")
+    return CheckResult(
+        False,
+        f"{len(problems)} problem(s) in {looked_at}: {some}",
+        {"problems": list(problems[:LISTED]), **(details or {})},
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 
-from mosaic_assets.core.checks import Check, CheckResult, Scope
+from mosaic_assets.core.checks import Check, CheckResult, Scope, result_of
 from mosaic_assets.csquares.archive_state import (
     code_problems,
     has_pairs,
@@ -29,9 +26,6 @@ from mosaic_assets.csquares.merging import KEY_LEVEL, merge_ids
 from mosaic_assets.csquares.pairs import codes_of_keys, pairs_path, published_batches, read_batch, read_stamp
 from mosaic_assets.errors import MosaicError
 from mosaic_assets.settings import Settings
-
-EXAMPLES = 5
-"""Offenders named in a failed check."""
 
 SQUARES = 5
 """Squares whose scenes are counted by hand."""
@@ -57,7 +51,7 @@ def footprints_are_complete(settings: Settings, scope: Scope) -> CheckResult:
             problems.append(f"{name}: holds the footprints of batch {found.name}")
         if len(set(ids)) < len(ids) or "" in ids:
             problems.append(f"{name}: {len(ids)} scenes have {len(set(ids) - {''})} ids")
-    return _result(problems, f"{len(names)} batch(es), {scenes:,} scenes ({scope})")
+    return result_of(problems, f"{len(names)} batch(es), {scenes:,} scenes ({scope})")
 
 
 def codes_are_valid(settings: Settings, scope: Scope) -> CheckResult:
@@ -79,7 +73,7 @@ def codes_are_valid(settings: Settings, scope: Scope) -> CheckResult:
         rows += len(batch.keys)
         if fewest != len(batch.keys):
             problems.append(f"{name}: {len(batch.keys)} pairs where {fewest} say the same")
-    return _result(problems, f"{rows:,} pairs in {len(names)} batch(es) ({scope})")
+    return result_of(problems, f"{rows:,} pairs in {len(names)} batch(es) ({scope})")
 
 
 def covers_equal_geos(settings: Settings, scope: Scope) -> CheckResult:
@@ -98,7 +92,7 @@ def covers_equal_geos(settings: Settings, scope: Scope) -> CheckResult:
             if differing:
                 problems.append(f"{footprint.scene.id} of {name}: {len(differing)} squares, such as {differing[0]}")
     reasons = {"left out (points, lines, invalid rings, poles)": left_out}
-    return _result(problems, f"{compared} scenes recomputed ({scope})", reasons)
+    return result_of(problems, f"{compared} scenes recomputed ({scope})", reasons)
 
 
 def pairs_and_index_agree(settings: Settings, scope: Scope) -> CheckResult:
@@ -112,7 +106,7 @@ def pairs_and_index_agree(settings: Settings, scope: Scope) -> CheckResult:
         problems += [f"{name} is in the index, and its pairs are gone" for name in sorted(gone)]
         if db and not problems:
             problems += index_differences(settings, db, names, SQUARES)
-    return _result(problems, f"{len(names)} batch(es) ({scope})")
+    return result_of(problems, f"{len(names)} batch(es) ({scope})")
 
 
 def scene_counts_agree(settings: Settings, scope: Scope) -> CheckResult:
@@ -127,7 +121,7 @@ def scene_counts_agree(settings: Settings, scope: Scope) -> CheckResult:
             scenes += given
             if not given == paired == indexed:
                 problems.append(f"{name}: {given} footprints, {paired} scenes with pairs, {indexed} in the index")
-    return _result(problems, f"{scenes:,} scenes in {len(names)} batch(es) ({scope})")
+    return result_of(problems, f"{scenes:,} scenes in {len(names)} batch(es) ({scope})")
 
 
 def no_scene_is_lost_or_doubled(settings: Settings, scope: Scope) -> CheckResult:
@@ -141,7 +135,7 @@ def no_scene_is_lost_or_doubled(settings: Settings, scope: Scope) -> CheckResult
     problems += misplaced_scenes(settings, latest, stored)
     strays = {name for name in holders if name.startswith(BATCH_PREFIX)} - set(published_footprints(settings.csquares))
     problems += [f"the index has scenes of {name}, whose footprints are gone" for name in sorted(strays)]
-    return _result(problems, f"{len(latest):,} scenes ({scope})")
+    return result_of(problems, f"{len(latest):,} scenes ({scope})")
 
 
 def contributions_are_published(settings: Settings, scope: Scope) -> CheckResult:
@@ -149,7 +143,7 @@ def contributions_are_published(settings: Settings, scope: Scope) -> CheckResult
     del scope
     batches = contributed_batches(settings.csquares)
     problems = [f"{name} of {dataset}" for name, dataset in batches.items() if not has_pairs(settings, name)]
-    return _result(problems, f"{len(batches)} part(s) of {len(set(batches.values()))} data set(s)")
+    return result_of(problems, f"{len(batches)} part(s) of {len(set(batches.values()))} data set(s)")
 
 
 ARCHIVE_CHECKS: tuple[Check, ...] = tuple(
@@ -177,12 +171,3 @@ def _pairs_in_scope(settings: Settings, scope: Scope) -> list[str]:
     names = published_batches(settings.csquares)
     paths = [pairs_path(settings.csquares, name) for name in names]
     return names if scope is Scope.ALL else [path.stem for path in newest(paths)]
-
-
-def _result(problems: Sequence[str], looked_at: str, details: dict[str, Any] | None = None) -> CheckResult:
-    if not problems:
-        return CheckResult(True, looked_at, details or {})
-    some = "; ".join(problems[:EXAMPLES]) + ("; ..." if len(problems) > EXAMPLES else "")
-    return CheckResult(
-        False, f"{len(problems)} problem(s) in {looked_at}: {some}", {"problems": problems[:100], **(details or {})}
-    )

@@ -7,7 +7,9 @@ from mosaic_assets.core.checks import Check, Scope, run_check
 from mosaic_assets.csquares.archive_checks import ARCHIVE_CHECKS
 from mosaic_assets.defs.resources import Workbench
 from mosaic_assets.gallery.checks import GALLERY_CHECKS
+from mosaic_assets.gallery.localize.checks import LOCALIZATION_CHECKS
 from mosaic_assets.library.checks import CHECKS
+from mosaic_assets.scenes.catalog_checks import CATALOG_CHECKS
 from mosaic_assets.scenes.challenges.checks import CHALLENGE_CHECKS
 from mosaic_assets.scenes.crop_checks import CROP_CHECKS
 
@@ -16,10 +18,12 @@ SCOPE_TAG = "mosaic/scope"
 
 ALL_CHECKS: tuple[Check, ...] = (
     *CHECKS,
+    *CATALOG_CHECKS,
     *CROP_CHECKS,
     *CHALLENGE_CHECKS,
     *CHIP_CHECKS,
     *GALLERY_CHECKS,
+    *LOCALIZATION_CHECKS,
     *ARCHIVE_CHECKS,
 )
 """Every check of every domain, in the order of the lineage."""

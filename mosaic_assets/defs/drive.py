@@ -82,7 +82,7 @@ def _driving(definitions: dg.Definitions, settings: Settings, listener: Listener
 
 
 def drive(definitions: dg.Definitions, settings: Settings, listener: Listener) -> DriveReport:
-    """Tick both sensors and execute what they ask for, until neither asks for anything.
+    """Tick the library's sensors and execute what they ask for, until they ask for nothing; then the scene archive's.
 
     Every run is recorded in the data home's Dagster instance, so the UI shows it afterwards.
 
@@ -100,7 +100,19 @@ def drive(definitions: dg.Definitions, settings: Settings, listener: Listener) -
                 _execute(driver, request, default_job=jobs.MERGE)
             if not asked and not merging:
                 break
+        for sensor, job in (("inbox_sensor", ""), ("contributions_sensor", jobs.INDEX)):
+            _follow(driver, sensor, job)
     return driver.report
+
+
+def _follow(driver: _Driver, sensor: str, job: str) -> None:
+    """Tick a sensor and execute what it asks for, until it asks for nothing."""
+    for _ in range(MAX_TICKS):
+        asked = _tick(driver, sensor)
+        for request in asked:
+            _execute(driver, request, default_job=job)
+        if not asked:
+            return
 
 
 def harvest(

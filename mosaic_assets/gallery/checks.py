@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
 
-from mosaic_assets.core.checks import Check, CheckResult, Scope
+from mosaic_assets.core.checks import Check, CheckResult, Scope, result_of
 from mosaic_assets.core.grids import grid_named
 from mosaic_assets.core.imaging import decode_tile
 from mosaic_assets.core.records import Tile
@@ -15,9 +14,6 @@ from mosaic_assets.gallery.manifest import Query, has_queries, queries_folder, r
 from mosaic_assets.gallery.query_files import COLUMNS, QueryRow, look_at_query, overlaps, read_csv, read_query
 from mosaic_assets.settings import Settings
 from mosaic_assets.store.gallery_db import Coverage, GalleryDatabase, StoredTile, has_gallery, open_gallery
-
-EXAMPLES = 5
-"""Offenders named in a failed check."""
 
 NO_GALLERY, NO_QUERIES = CheckResult(True, "there is no gallery yet"), CheckResult(True, "there is no query set yet")
 
@@ -34,7 +30,7 @@ def gallery_grid_is_recorded(settings: Settings, scope: Scope) -> CheckResult:
                 gallery.grid.check(Tile(x, y, zoom))
             except GeometryError as error:
                 problems.append(str(error))
-        return _result(problems, f"{gallery.count():,} tiles in {gallery.grid.name}")
+        return result_of(problems, f"{gallery.count():,} tiles in {gallery.grid.name}")
 
 
 def every_tile_was_asked_for(settings: Settings, scope: Scope) -> CheckResult:
@@ -50,7 +46,7 @@ def every_tile_was_asked_for(settings: Settings, scope: Scope) -> CheckResult:
             told = {one.tile for one in gallery.missing(coverage.zoom, coverage.time)}
             told.update(gallery.tiles(coverage.zoom, coverage.time))
             problems += [f"{_said(coverage)}: tile {tuple(tile)}" for tile in wanted if tile not in told]
-        return _result(problems, f"{planned:,} tiles of {len(gallery.coverages())} region(s)")
+        return result_of(problems, f"{planned:,} tiles of {len(gallery.coverages())} region(s)")
 
 
 def gallery_has_no_holes(settings: Settings, scope: Scope) -> CheckResult:
@@ -66,7 +62,7 @@ def gallery_has_no_holes(settings: Settings, scope: Scope) -> CheckResult:
             wanted = gallery.grid.tiles_in(coverage.bounds, coverage.zoom)
             holes = [tile for tile in wanted if tile not in there]
             problems += [f"{_said(coverage)}: tile {tuple(tile)}: {why.get(tile, 'not asked for')}" for tile in holes]
-        return _result(problems, f"{gallery.count():,} tiles")
+        return result_of(problems, f"{gallery.count():,} tiles")
 
 
 def every_tile_decodes(settings: Settings, scope: Scope) -> CheckResult:
@@ -80,7 +76,7 @@ def every_tile_decodes(settings: Settings, scope: Scope) -> CheckResult:
             image, outcome, detail = decode_tile(one.data)
             if image is None:
                 problems.append(f"{tuple(one.tile)} at time {one.time!r}: {outcome} ({detail})")
-    return _result(problems, f"{looked_at:,} tiles decoded ({scope})")
+    return result_of(problems, f"{looked_at:,} tiles decoded ({scope})")
 
 
 def tile_checksums_agree(settings: Settings, scope: Scope) -> CheckResult:
@@ -93,7 +89,7 @@ def tile_checksums_agree(settings: Settings, scope: Scope) -> CheckResult:
             looked_at += 1
             if hashlib.sha256(one.data).hexdigest() != gallery.checksum(one.tile, one.time):
                 problems.append(f"{tuple(one.tile)} at time {one.time!r}")
-    return _result(problems, f"{looked_at:,} tiles ({scope})")
+    return result_of(problems, f"{looked_at:,} tiles ({scope})")
 
 
 def query_lists_agree_with_tiffs(settings: Settings, scope: Scope) -> CheckResult:
@@ -110,7 +106,7 @@ def query_lists_agree_with_tiffs(settings: Settings, scope: Scope) -> CheckResul
         ]
         for query in mine:
             problems += _differences(settings, query, told.get(query.row.imgname))
-    return _result(problems, f"{len(queries)} queries")
+    return result_of(problems, f"{len(queries)} queries")
 
 
 def every_query_decodes(settings: Settings, scope: Scope) -> CheckResult:
@@ -130,7 +126,7 @@ def every_query_decodes(settings: Settings, scope: Scope) -> CheckResult:
             problems.append(f"{path.name}: its bytes are not those that were published")
         elif (pixels == pixels[0, 0]).all():
             problems.append(f"{path.name}: blank, one colour all over")
-    return _result(problems, f"{len(looked_at)} queries ({scope})")
+    return result_of(problems, f"{len(looked_at)} queries ({scope})")
 
 
 def no_query_overlaps_another_split(settings: Settings, scope: Scope) -> CheckResult:
@@ -147,7 +143,7 @@ def no_query_overlaps_another_split(settings: Settings, scope: Scope) -> CheckRe
         for other in names[number + 1 :]:
             pairs = overlaps(rows[split], rows[other])
             problems += [f"{split}/{a.imgname} and {other}/{b.imgname}: {share:.0%}" for a, b, share in pairs]
-    return _result(problems, f"{len(queries)} queries in {len(names)} split(s)")
+    return result_of(problems, f"{len(queries)} queries in {len(names)} split(s)")
 
 
 def queries_lie_in_the_gallery(settings: Settings, scope: Scope) -> CheckResult:
@@ -164,7 +160,7 @@ def queries_lie_in_the_gallery(settings: Settings, scope: Scope) -> CheckResult:
             lng, lat = query.row.lon, query.row.lat
             if not any(gallery.grid.tile_at(lng, lat, zoom) in tiles for zoom, tiles in there.items()):
                 problems.append(f"{query.split}/{query.row.imgname} at lng {lng:.5f}, lat {lat:.5f}")
-    return _result(problems, f"{len(queries)} queries")
+    return result_of(problems, f"{len(queries)} queries")
 
 
 GALLERY_CHECKS: tuple[Check, ...] = tuple(
@@ -231,11 +227,3 @@ def _differences(settings: Settings, query: Query, listed: QueryRow | None) -> l
 
 def _said(coverage: Coverage) -> str:
     return f"zoom {coverage.zoom}" + (f" of {coverage.time}" if coverage.time else "")
-
-
-def _result(problems: Sequence[str], looked_at: str) -> CheckResult:
-    if not problems:
-        return CheckResult(True, looked_at)
-    some = "; ".join(problems[:EXAMPLES]) + ("; ..." if len(problems) > EXAMPLES else "")
-    details: dict[str, Any] = {"problems": list(problems[:100])}
-    return CheckResult(False, f"{len(problems)} problem(s) in {looked_at}: {some}", details)

@@ -1,4 +1,4 @@
-"""A real `dagster dev` (web server and daemon as processes) over a temporary home, spoken to through GraphQL."""
+"""A real `mosaic up` (web server and daemon as processes) over a temporary home, spoken to through GraphQL."""
 
 from __future__ import annotations
 
@@ -14,9 +14,6 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-
-from mosaic_assets.defs.instance import prepare_for_daemon
-from mosaic_assets.settings import load_settings
 
 REPOSITORY = {"repositoryName": "__repository__", "repositoryLocationName": "mosaic_assets"}
 
@@ -94,19 +91,17 @@ class DagsterDev:
 
 
 @contextlib.contextmanager
-def dagster_dev(home: Path, environment: dict[str, str]) -> Iterator[DagsterDev]:
-    """Start `dagster dev`, wait for its first answer, stop it by its own process group."""
-    env = {**os.environ, **environment, "MOSAIC_HOME": str(home)}
-    folder = prepare_for_daemon(load_settings(home=home), start_sensors=False)
+def mosaic_up(home: Path, environment: dict[str, str]) -> Iterator[DagsterDev]:
+    """Start `mosaic up` as a script's background job is started, wait for its first answer, stop it with SIGTERM."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    log = home / "dagster-dev.log"
-    command = [sys.executable, "-m", "dagster", "dev", "-w", str(folder / "workspace.yaml"), "-p", str(port)]
+    log = home / "mosaic-up.log"
+    up = [sys.executable, "-m", "mosaic_assets.cli", "up", "--no-sensors", "--home", str(home), "--port", str(port)]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command,
-            env={**env, "DAGSTER_HOME": str(folder)},
+            ["sh", "-c", "trap '' INT; exec \"$@\"", "sh", *up],
+            env={**os.environ, **environment},
             cwd=home,
             stdout=output,
             stderr=output,
@@ -117,10 +112,9 @@ def dagster_dev(home: Path, environment: dict[str, str]) -> Iterator[DagsterDev]
         server.wait("the first answer", lambda: server.ask("{ version }"), 90)
         server.wait("the code location", lambda: server.ticks("coverage_sensor") is not None, 90)
         yield server
+        process.terminate()
+        process.wait(60)
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-            process.wait(10)
+        process.wait(10)

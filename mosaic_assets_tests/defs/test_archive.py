@@ -371,7 +371,7 @@ def test_library_tiles_are_indexed_as_they_come_and_go(archive: Bench) -> None:
     shown = metadata(by_hand(archive, "index_footprints"))["library_footprints"]
     assert (shown["batches written"], shown["batches unchanged"]) == (1, 1)
 
-    with open_library(archive.settings.library) as library, library.writing():
+    with open_library(archive.settings.library, write=True) as library, library.writing():
         library.remove_tiles([rows[0]], "placeholder", "taken back")
     assert wanted(archive.tick("contributions_sensor")) == [(None, None)]
     assert by_hand(archive, "index_footprints").success

@@ -52,7 +52,7 @@ ASSETS = {
 }
 ASSETS |= {
     "olci_region": ({"file"}, set(), {}),
-    "olci_catalog": ({"parquet"}, {"olci_region"}, {}),
+    "olci_catalog": ({"parquet"}, {"olci_region"}, {"catalogues_are_sound": True}),
     "smcefr_crops": (
         {"parquet", "png"},
         {"olci_catalog"},
@@ -114,7 +114,11 @@ ASSETS |= {
             "queries_lie_in_the_gallery": False,
         },
     ),
-    "localization_benchmark": ({"opencv"}, {"gallery_tiles", "query_set"}, {}),
+    "localization_benchmark": (
+        {"opencv"},
+        {"gallery_tiles", "query_set"},
+        {"localization_answers_are_possible": True, "localization_accepts_nothing_that_is_nowhere": False},
+    ),
     "dataset_footprints": ({"parquet"}, {"smcefr_crops", "chip_dataset", "query_set", "gallery_tiles"}, {}),
 }
 GROUPS = {

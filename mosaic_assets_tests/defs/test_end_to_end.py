@@ -11,7 +11,7 @@ import pytest
 
 from mosaic_assets.library.biomes import BUILT_IN
 from mosaic_assets.library.checks import CHECKS
-from mosaic_assets_tests.defs.running import DagsterDev, dagster_dev
+from mosaic_assets_tests.defs.running import DagsterDev, mosaic_up
 
 PLACES = {"natron", "dallol", "ocean_pacific"}
 
@@ -38,7 +38,7 @@ def test_sensors_rerun_partitions_until_the_target_is_met_and_then_stop(
     shutil.copytree(published_centroids, library)
     for name, value in SMALL.items():
         monkeypatch.setenv(name, value)
-    with dagster_dev(home, SMALL) as server:
+    with mosaic_up(home, SMALL) as server:
         server.start_sensor("coverage_sensor")
         server.start_sensor("merge_sensor")
         last_word = server.wait("an end of the requests", lambda: ended(server))

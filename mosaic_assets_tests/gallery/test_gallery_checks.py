@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from mosaic_assets.core.checks import CheckResult, Scope, run_check
+from mosaic_assets.core.grids import grid_named
 from mosaic_assets.core.records import Tile
 from mosaic_assets.gallery.checks import GALLERY_CHECKS
 from mosaic_assets.gallery.manifest import queries_folder, read_manifest, sha256_of, write_manifest
@@ -78,7 +79,8 @@ def forget(settings: Settings) -> None:
     """Leave the gallery with a tile that no source gave, and that is listed as such."""
     execute(settings, "DELETE FROM ge_tiles WHERE zoom_level = 14 AND tile_row = 6031 AND tile_column = 8225")
     execute(settings, "DELETE FROM tile_facts WHERE zoom_level = 14 AND tile_row = 6031 AND tile_column = 8225")
-    with open_gallery(settings.gallery_folder) as gallery, gallery.writing():
+    grid = grid_named(settings.gallery.grid)
+    with open_gallery(settings.gallery_folder, grid=grid, create=True) as gallery, gallery.writing():
         gallery.add_missing([MissingTile(Tile(8225, 6031, 14), "", "missing", "outside")])
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mosaic_assets.core.grids import CRS84_QUAD, WEB_MERCATOR_QUAD
+from mosaic_assets.core.grids import CRS84_QUAD, WEB_MERCATOR_QUAD, grid_named
 from mosaic_assets.core.imaging import encode_jpeg
 from mosaic_assets.core.records import Tile
 from mosaic_assets.errors import DatabaseError, GalleryError, GeometryError
@@ -146,7 +146,7 @@ def test_footprints_are_the_tiles_and_the_queries(built: Settings) -> None:
 
 def test_the_state_of_footprints_changes_with_a_tile(own: Settings, tmp_path: Path) -> None:
     before = footprints_state(own)
-    with open_gallery(own.gallery_folder) as gallery:
+    with open_gallery(own.gallery_folder, grid=grid_named(own.gallery.grid), create=True) as gallery:
         gallery.commit([StoredTile(TILE, "", b"x")])
     assert footprints_state(own) != before
     assert (

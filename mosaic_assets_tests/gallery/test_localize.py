@@ -15,7 +15,7 @@ import rasterio
 from pyproj import Transformer
 from rasterio.transform import from_bounds, from_origin
 
-from mosaic_assets.core.grids import CRS84_QUAD, WEB_MERCATOR_QUAD, nominal_resolution
+from mosaic_assets.core.grids import CRS84_QUAD, WEB_MERCATOR_QUAD, grid_named, nominal_resolution
 from mosaic_assets.core.imaging import encode_png
 from mosaic_assets.core.records import Tile
 from mosaic_assets.errors import GalleryError, UnknownNameError
@@ -247,7 +247,8 @@ def test_an_index_is_built_anew_when_the_gallery_has_changed(settings: Settings,
     shutil.copytree(settings.gallery_folder, own.gallery_folder)
     with opening_gallery(own) as before:
         old = before.index.folder
-    with open_gallery(own.gallery_folder) as database, database.writing():
+    grid = grid_named(own.gallery.grid)
+    with open_gallery(own.gallery_folder, grid=grid, create=True) as database, database.writing():
         database.add([StoredTile(Tile(WEST + SIDE, NORTH, ZOOM), "", encode_png(drawn(256, 9)))])
     with opening_gallery(own) as after:
         assert len(after.index.cells) == SIDE**2 + 1

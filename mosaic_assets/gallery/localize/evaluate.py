@@ -97,7 +97,7 @@ def ask_all(
 ) -> list[Asked]:
     """Ask a method all queries; answers of an earlier run on the same gallery are taken from its file."""
     path = _results_path(method, gallery, folder)
-    known = _read(path)
+    known = read_answers(path)
     saved = time.monotonic()
     asked = []
     for at, query in enumerate(queries, 1):
@@ -138,10 +138,22 @@ def _results_path(method: Method, gallery: Gallery, folder: Path) -> Path:
     options = gallery.options.model_dump(mode="json", exclude={"localize_places", "localize_methods"})
     wanted = {name: value for name, value in options.items() if name.startswith("localize_")}
     state = json.dumps([gallery.index.folder.name, method.version, wanted], sort_keys=True)
-    return folder / "localize" / "results" / f"{method.name}-{hashlib.sha256(state.encode()).hexdigest()[:16]}.json"
+    return results_folder(folder) / f"{method.name}-{hashlib.sha256(state.encode()).hexdigest()[:16]}.json"
 
 
-def _read(path: Path) -> dict[str, Asked]:
+def results_folder(gallery_folder: Path) -> Path:
+    """Return where answers are kept, a file a method and state of gallery and settings: ``<method>-<state>.json``."""
+    return gallery_folder / "localize" / "results"
+
+
+def read_answers(path: Path) -> dict[str, Asked]:
+    """Return the kept answers of a file by the key of their query; none if there is no such file.
+
+    Raises
+    ------
+    GalleryError
+        It cannot be read.
+    """
     if not path.is_file():
         return {}
     try:
