@@ -13,7 +13,7 @@ from mosaic_assets.library.checks import CHECKS
 from mosaic_assets.library.harvest import harvest_round
 from mosaic_assets.library.merge import merge_rounds
 from mosaic_assets.settings import Settings
-from mosaic_assets.sources.raster import raster_footprint
+from mosaic_assets.sources.raster_files import raster_footprint
 from mosaic_assets.sources.registry import open_source, source_record
 from mosaic_assets.sources.server import running_server
 from mosaic_assets_tests.conftest import SHARED_DATA, MakeSettings, needs_shared_data

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from mosaic_assets.cli import options
-from mosaic_assets.cli.screen import complain, err, out, print_json, print_table
+from mosaic_assets.cli.bars import bars
+from mosaic_assets.cli.screen import complain, out, print_json, print_table
 from mosaic_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -132,16 +134,10 @@ def _run(
 
 def _measured(settings: Settings, challenge: str, picture: tuple[Path, ...], names: list[str] | None) -> Report:
     """Measure with a progress bar."""
-    from rich.progress import Progress
-
     from mosaic_assets.scenes.challenges.benchmark import measure_pictures, run_challenge
 
-    with Progress(console=err, transient=True) as progress:
-        task = progress.add_task(f"measuring {challenge}", total=None)
-
-        def advance(done: int, total: int) -> None:
-            progress.update(task, completed=done, total=total)
-
+    with bars() as tell:
+        advance = partial(tell, f"measuring {challenge}")
         if picture:
             return measure_pictures(settings, challenge, picture, names, advance)
         return run_challenge(settings, challenge, names, advance)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mosaic_assets.cli import options
+from mosaic_assets.cli.bars import bar
 from mosaic_assets.cli.screen import err, out, print_json, print_table
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def split(as_json: bool, **given: Any) -> None:
     from mosaic_assets.chips.imagery import is_synthetic
     from mosaic_assets.chips.plan_store import plan_path, split_labels
 
-    with _progress("planning", None) as tell:
+    with bar("planning") as tell:
         plan = split_labels(settings, tell)
     content: dict[str, Any] = {
         "chips": len(plan.chips),
@@ -107,7 +107,7 @@ def cut(regions: tuple[str, ...], home: Path | None, as_json: bool) -> None:
     settings = as_planned(options.settings_from(home=home))
     plan = read_plan(settings, current=True)
     chosen = list(dict.fromkeys(regions)) or plan.regions
-    with _progress("cutting", sum(chip.region in chosen for chip in plan.chips)) as tell:
+    with bar("cutting", sum(chip.region in chosen for chip in plan.chips)) as tell:
         reports = [cut_region(settings, region, tell) for region in chosen]
     rows = [{**asdict(report), "seconds": round(report.seconds, 2)} for report in reports]
     dataset = make_dataset(settings) if not regions or set(regions) == set(plan.regions) else None
@@ -222,17 +222,6 @@ def _tell_rejects(rejects: list[dict[str, Any]]) -> None:
 def _tell_synthetic(synthetic: bool) -> None:
     if synthetic:
         out.print("The imagery or the labels are SYNTHETIC: made up to try the machinery, not to learn from")
-
-
-@contextmanager
-def _progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """Show a bar on standard error; from many threads."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    columns = (SpinnerColumn(), TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err, transient=True) as progress:
-        task = progress.add_task(what, total=total)
-        yield lambda count: progress.advance(task, count)
 
 
 COMMANDS = [chips]

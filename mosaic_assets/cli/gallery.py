@@ -1,10 +1,7 @@
-"""``mosaic gallery``: fill the gallery, make its queries, export it, locate pictures with it."""
+"""``mosaic gallery``: fill the gallery, make its queries, take over those of others, check, export."""
 
 from __future__ import annotations
 
-import contextlib
-import re
-from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,20 +9,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mosaic_assets.cli import options
-from mosaic_assets.cli.screen import err, out, print_json, print_table
+from mosaic_assets.cli.bars import bar
+from mosaic_assets.cli.localization import evaluate, locate
+from mosaic_assets.cli.screen import out, print_json, print_table
 
 if TYPE_CHECKING:
-    from mosaic_assets.gallery.localize.records import Location
     from mosaic_assets.gallery.published import Finding
     from mosaic_assets.settings import Settings
 
 EXIT_FAILED = 1
-
-SHOWN = (
-    "method", "group", "queries", "recall@1", "recall@10", "within_25_m", "within_100_m", "median_m", "accepted",
-    "false_accepts", "seconds",
-)  # fmt: skip
-"""Measures that fit on a screen; --json has all."""
 
 zooms_option = click.option(
     "--zoom", "zooms", type=int, multiple=True, help="Zoom level; may be repeated. Default: all."
@@ -62,7 +54,7 @@ def build(zooms: tuple[int, ...], acknowledged: tuple[str, ...], as_json: bool, 
     rows = []
     for zoom in zooms or settings.gallery.zooms:
         total = plan(settings, grid_named(settings.gallery.grid), zoom).count
-        with _bar(f"zoom {zoom}", total, quiet=as_json) as progress:
+        with bar(f"zoom {zoom}", total, quiet=as_json) as progress:
             report = build_zoom(settings, zoom, progress)
         rows.append(
             {
@@ -95,7 +87,7 @@ def queries(as_json: bool, home: Any) -> None:
     settings = _settings(home)
     from mosaic_assets.gallery.query_set import make_query_set
 
-    with _bar("queries", settings.gallery.query_count, quiet=as_json) as progress:
+    with bar("queries", settings.gallery.query_count, quiet=as_json) as progress:
         made = make_query_set(settings, progress)
     if as_json:
         print_json({"folder": made.folder, "splits": made.splits, "synthetic": made.synthetic, "bytes": made.bytes})
@@ -138,11 +130,11 @@ def take_over(
     if path.is_file():
         if grid is None:
             raise click.UsageError("a database does not say which grid it is in; give --grid")
-        with _bar("tiles", None, quiet=as_json) as progress:
+        with bar("tiles", None, quiet=as_json) as progress:
             taken = import_gallery(_settings(home, grid=grid), path, progress, licence=licence or NO_LICENCE)
         print_json({"tiles": taken, "grid": grid}) if as_json else out.print(f"{taken:,} tiles taken over, in {grid}")
         return
-    with _bar("queries", None, quiet=as_json) as progress:
+    with bar("queries", None, quiet=as_json) as progress:
         report = import_queries(
             _settings(home), path, licence=licence or NO_LICENCE, attribution=attribution,
             keep_overlapping=keep_overlapping, progress=progress,
@@ -226,146 +218,13 @@ def export(kind: str, zooms: tuple[int, ...], time: str | None, path: Path | Non
     settings = _settings(home)
     from mosaic_assets.gallery.export import export_gallery
 
-    with _bar(kind, None, quiet=as_json) as progress:
+    with bar(kind, None, quiet=as_json) as progress:
         report = export_gallery(settings, kind, zooms=zooms, time=time, path=path, progress=progress)
     if as_json:
         print_json(asdict(report))
         return
     edge = f"; {report.left_out} tiles at the region's edge left out" if report.left_out else ""
     out.print(f"{report.path}: {report.tiles:,} tiles in {report.grid}, resampling: {report.resampling}{edge}")
-
-
-@gallery.command()
-@click.argument("image", type=click.Path(path_type=Path))
-@click.option("--method", help="Method of localization; default: the first of gallery.localize_methods.")
-@click.option(
-    "--picture", type=click.Path(path_type=Path, dir_okay=False), help="PNG to write: the query beside the gallery."
-)
-@options.as_json
-@options.home
-def locate(image: Path, method: str | None, picture: Path | None, as_json: bool, home: Any) -> None:
-    r"""Say where a picture is: place, outline, confidence, and a picture that shows it.
-
-    The index is built on the first call. The exit status is 1 when no answer is sure enough.
-
-    \b
-    Examples:  mosaic gallery locate photo.jpg
-               mosaic gallery locate query.tiff --method edge_clique --picture found.png
-    """
-    settings = _settings(home)
-    from mosaic_assets.gallery.localize import locate as find
-    from mosaic_assets.store.files import write_bytes
-
-    with _steps(quiet=as_json) as told:
-        found = find(image, settings, method=method, progress=told)
-    target = picture or settings.gallery_folder / "located" / f"{image.stem}.png"
-    write_bytes(target, found.picture, "writing the picture of a location")
-    if as_json:
-        names = (
-            "query",
-            "method",
-            "accepted",
-            "lng",
-            "lat",
-            "footprint",
-            "confidence",
-            "inliers",
-            "seconds",
-            "error_m",
-            "synthetic",
-        )
-        print_json({**{name: getattr(found, name) for name in names}, "picture": target})
-    else:
-        _show_location(found, target)
-    raise SystemExit(0 if found.accepted else EXIT_FAILED)
-
-
-def _show_location(found: Location, target: Path) -> None:
-    if found.lng is None or found.lat is None:
-        out.print(f"{found.query}: not found by {found.method} ({found.seconds:.2f} s)")
-        return
-    sure = "found" if found.accepted else "not sure; best guess"
-    out.print(f"{found.query}: {sure}: lng {found.lng:.6f}, lat {found.lat:.6f}, confidence {found.confidence:.2f}")
-    corners = " ".join(f"{lng:.6f},{lat:.6f}" for lng, lat in found.footprint or ())
-    out.print(f"outline: {corners}")
-    error = "" if found.error_m is None else f", {found.error_m:.1f} m from its own georeferencing"
-    out.print(f"{found.method}: {found.inliers} matches agree, {found.seconds:.2f} s{error}")
-    if found.synthetic:
-        out.print("the gallery is SYNTHETIC: the place is one in it, not on the Earth")
-    out.print(f"picture: {target}")
-
-
-@gallery.command()
-@click.option("--output", "-o", type=click.Path(path_type=Path, file_okay=False), help="Folder for plots and pictures.")
-@options.as_json
-@options.home
-def evaluate(output: Path | None, as_json: bool, home: Any) -> None:
-    r"""Measure the methods of localization on the gallery; answers that are kept are not asked for again.
-
-    The table shows some of the measures, --json all of them.
-
-    \b
-    Examples:  mosaic gallery evaluate
-               mosaic gallery evaluate --output report --json > report.json
-    """
-    settings = _settings(home)
-    from mosaic_assets.gallery.localize import run_benchmark
-    from mosaic_assets.store.files import write_bytes
-
-    with _steps(quiet=as_json) as told:
-        report = run_benchmark(settings, told)
-    folder = output or settings.gallery_folder / "evaluation"
-    for number, (title, png) in enumerate({**report.plots, **report.pictures}.items()):
-        name = re.sub(r"[^A-Za-z0-9]+", "-", title).strip("-").lower()
-        write_bytes(folder / f"{number:02d}-{name}.png", png, "writing a plot of the evaluation")
-    if as_json:
-        print_json({"rows": report.rows, "scenes": report.scenes, "facts": report.facts, "folder": folder})
-        return
-    for title, rows in (("by kind of change", report.rows), ("by class of scene", report.scenes)):
-        print_table([{name: row[name] for name in SHOWN if name in row} for row in rows], title=title)
-    for name, value in report.facts.items():
-        out.print(f"{name}: {value}")
-    out.print(f"plots and pictures: {folder}")
-
-
-@contextlib.contextmanager
-def _steps(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
-    """Show a bar for each thing that is done, one after the other, on standard error."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=err, transient=True, disable=quiet) as shown:
-        tasks: dict[str, Any] = {}
-
-        def tell(what: str, done: int, of: int) -> None:
-            if what not in tasks:
-                tasks[what] = shown.add_task(what)
-            shown.update(tasks[what], completed=done, total=of)
-
-        yield tell
-
-
-@contextlib.contextmanager
-def _bar(description: str, total: int | None, *, quiet: bool) -> Iterator[Callable[[int], None]]:
-    """Show a bar on standard error while the body works."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=err, transient=True, disable=quiet) as shown:
-        task = shown.add_task(description, total=total)
-        yield lambda steps: shown.advance(task, steps)
 
 
 def _show_findings(findings: Any) -> None:
@@ -382,5 +241,8 @@ def _settings(home: Any, acknowledged_terms: tuple[str, ...] = (), **table: Any)
     given = {name: value for name, value in table.items() if value is not None}
     return options.settings_from(home=home, acknowledged=acknowledged_terms, gallery=given or None)
 
+
+gallery.add_command(locate)
+gallery.add_command(evaluate)
 
 COMMANDS = [gallery]

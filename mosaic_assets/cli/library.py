@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mosaic_assets.cli import options
-from mosaic_assets.cli.screen import err, out, print_json, print_table
+from mosaic_assets.cli.bars import bar
+from mosaic_assets.cli.screen import out, print_json, print_table
 
 if TYPE_CHECKING:
     from mosaic_assets.library.repair import RepairReport
@@ -51,13 +52,10 @@ def verify(home: Path | None, repair: bool, dry_run: bool, as_json: bool) -> Non
 
 
 def _repair(settings: Settings, *, dry_run: bool, quiet: bool) -> RepairReport:
-    from rich.progress import Progress
-
     from mosaic_assets.library.repair import repair_library
 
-    with Progress(console=err, transient=True, disable=quiet) as progress:
-        task = progress.add_task("looking at tiles", total=None)
-        return repair_library(settings, dry_run=dry_run, progress=lambda tiles: progress.advance(task, tiles))
+    with bar("looking at tiles", quiet=quiet) as progress:
+        return repair_library(settings, dry_run=dry_run, progress=progress)
 
 
 def _check(settings: Settings) -> list[dict[str, str]]:

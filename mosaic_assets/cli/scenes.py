@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
-from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mosaic_assets.cli import options
-from mosaic_assets.cli.screen import complain, err, out, print_json, print_table
+from mosaic_assets.cli.bars import bar
+from mosaic_assets.cli.screen import complain, out, print_json, print_table
 
 if TYPE_CHECKING:
     from mosaic_assets.scenes.pipeline import DayReport
@@ -256,7 +255,7 @@ def _days(day: date | None, first: date | None, last: date | None) -> list[date]
 def _fetched(settings: Settings, day: date, *, again: bool, quiet: bool) -> DayReport:
     from mosaic_assets.scenes.pipeline import process_day
 
-    with _bar(f"scenes of {day}", _searched(settings, day), quiet=quiet) as progress:
+    with bar(f"scenes of {day}", _searched(settings, day), quiet=quiet) as progress:
         return process_day(settings, day, progress, again=again)
 
 
@@ -268,15 +267,6 @@ def _searched(settings: Settings, day: date) -> int:
     if not rows or rows[0].source != settings.scenes.source:
         return len(publish_catalogue(settings, day).rows)
     return len(rows)
-
-
-@contextlib.contextmanager
-def _bar(title: str, total: int, *, quiet: bool) -> Iterator[Callable[[int], None]]:
-    from rich.progress import Progress
-
-    with Progress(console=err, transient=True, disable=quiet) as progress:
-        task = progress.add_task(title, total=total)
-        yield lambda count: progress.advance(task, count)
 
 
 def _day_row(report: DayReport) -> dict[str, Any]:

@@ -240,7 +240,7 @@ def process_scene(settings: Settings, row: CatalogueRow, opener: Opener) -> Scen
 
 def outcome_of(error: MosaicError) -> SceneOutcome | None:
     """Return what an error means for the one scene that it met; None: it concerns all of them."""
-    from mosaic_assets.sources.http_files import ComeBackLaterError, FileRefusedError
+    from mosaic_assets.sources.http_errors import ComeBackLaterError, FileRefusedError
     from mosaic_assets.sources.http_ranges import WrongFileError
 
     kinds: tuple[tuple[type[MosaicError], SceneOutcome | None], ...] = (

@@ -1,6 +1,6 @@
 """The one HTTP client: it asks politely, gives up in time, and says in one record what came of it.
 
-Passing failures (timeout, connection refused or lost, truncated answer, a status in `PASSING_STATUSES`) are
+Passing failures (timeout, connection refused or lost, truncated answer, a status in `answers.PASSING_STATUSES`) are
 tried again with growing pauses; everything else is final at the first answer. No error and no record of this
 module contains a URL, because URLs carry access keys.
 """
@@ -12,24 +12,22 @@ import queue
 import threading
 import time
 import zlib
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from mosaic_assets import __version__
 from mosaic_assets.core.records import Outcome
 from mosaic_assets.settings import Network
+from mosaic_assets.sources.answers import PASSING_STATUSES, REDIRECTS, Answer, judge, retry_after_s, target_on_host
 from mosaic_assets.sources.limits import RateLimiter
 
 if TYPE_CHECKING:
     from mosaic_assets.sources.transfers import Received, Transfers
 
-PASSING_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
-REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MAX_REDIRECTS = 3
 AHEAD = 4
 """Answers under way or waiting to be taken, in units of the connections: bounds memory when the taker is slow."""
@@ -37,24 +35,6 @@ MAX_BACKOFF_S = 8.0
 """Where pauses stop doubling, seconds; what a server asks for by Retry-After is another matter."""
 TICK_S = 0.01
 """How soon the thread of the transfers notices what another thread did, seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came of one request, after all retries.
-
-    ``outcome`` is ``None`` for a body that may be a picture, else as in `Fetched`; ``unreachable`` marks a
-    host to which not even a connection could be made, ``unusable`` one that no tile can be had from as things
-    stand: its certificate is not valid, or its address is none.
-    """
-
-    outcome: Outcome | None
-    detail: str = ""
-    body: bytes = b""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    """Names in lower case."""
-    unreachable: bool = False
-    unusable: bool = False
 
 
 class HttpClient:
@@ -255,10 +235,10 @@ class _Run:
         elif received.status == 200 and received.body == b"" and "content-length" not in received.headers:
             self._retry(request, "a truncated answer", None)  # lost while its header was still coming
         else:
-            self._end(request, _judge(received, self._client.network.max_body_bytes))
+            self._end(request, judge(received, self._client.network.max_body_bytes))
 
     def _redirect(self, request: _Request, received: Received) -> None:
-        target = _target_on_host(request.url, received.headers.get("location", ""))
+        target = target_on_host(request.url, received.headers.get("location", ""))
         request.redirects += 1
         if target is None:
             self._end(request, Answer(Outcome.REFUSED, f"status {received.status}, a redirect away from its host"))
@@ -298,43 +278,6 @@ class _Run:
             self._end(_Request(number, url, url), Answer(Outcome.FETCH_FAILED, "the client was closed"))
 
 
-def _judge(received: Received, max_body_bytes: int) -> Answer:
-    """Say what a final answer means for the tile."""
-    status, body, headers = received.status, received.body, received.headers
-    if status in (204, 404):
-        return Answer(Outcome.MISSING, f"status {status}")
-    if status != 200:
-        return Answer(Outcome.REFUSED, f"status {status}")
-    if body is None:
-        return Answer(Outcome.REFUSED, f"an answer larger than {max_body_bytes} bytes")
-    document = _document(headers.get("content-type", ""), body)
-    if document:
-        return Answer(Outcome.NOT_AN_IMAGE, document, headers=headers)
-    return Answer(None, body=body, headers=headers)
-
-
-def retry_after_s(value: str, now: datetime) -> float | None:
-    """Seconds that a ``Retry-After`` header asks to wait, >= 0; None when absent or unreadable.
-
-    Examples
-    --------
-    >>> noon = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
-    >>> retry_after_s("5", noon), retry_after_s("soon", noon)
-    (5.0, None)
-    >>> retry_after_s("Thu, 01 Jan 2026 12:00:30 GMT", noon)
-    30.0
-    """
-    value = value.strip()
-    if value.isascii() and value.isdigit():
-        return float(value)
-    try:
-        moment = parsedate_to_datetime(value)
-    except (TypeError, ValueError):
-        return None
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(0.0, (aware - now).total_seconds())
-
-
 def _spread(url: str, attempt: int) -> float:
     """Return a factor 0.5..1.5 that differs between tiles, so that they do not all return at once."""
     return 0.5 + zlib.crc32(f"{attempt} {url}".encode()) / 2**32
@@ -342,37 +285,3 @@ def _spread(url: str, attempt: int) -> float:
 
 def _host(url: str) -> str:
     return urlsplit(url).netloc.rpartition("@")[2]
-
-
-def _target_on_host(url: str, location: str) -> str | None:
-    """Return where a redirect leads, or None when that is no address on the same host and port.
-
-    The step up from http to https on their standard ports stays on the host.
-    """
-    try:
-        target = urljoin(url, location)
-        here, there = urlsplit(url), urlsplit(target)
-        ports = (here.port or _standard_port(here), there.port or _standard_port(there))
-    except ValueError:  # not an address at all
-        return None
-    upgrade = (here.scheme, there.scheme, *ports) == ("http", "https", 80, 443)
-    same = here.scheme == there.scheme and ports[0] == ports[1]
-    return target if location and here.hostname == there.hostname and (same or upgrade) else None
-
-
-def _standard_port(parts: SplitResult) -> int:
-    return 443 if parts.scheme == "https" else 80
-
-
-def _document(content_type: str, body: bytes) -> str:
-    """Name the kind of text that came instead of a picture, or ''; bytes outrank their label."""
-    if body.startswith((b"\xff\xd8", b"\x89PNG", b"GIF8", b"RIFF")):
-        return ""
-    start = body[:64].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if not start:
-        return "an empty answer"
-    if "html" in content_type.lower() or start.startswith((b"<!doctype html", b"<html")):
-        return "an HTML page"
-    if "json" in content_type.lower() or start.startswith((b"{", b"[")):
-        return "a JSON document"
-    return "an XML document" if start.startswith(b"<?xml") else ""

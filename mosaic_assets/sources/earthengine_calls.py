@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from mosaic_assets import __version__
 from mosaic_assets.errors import SourceError, SourceUnavailableError
 from mosaic_assets.settings import Network
-from mosaic_assets.sources.client import PASSING_STATUSES, retry_after_s
+from mosaic_assets.sources.answers import PASSING_STATUSES, retry_after_s
 from mosaic_assets.sources.limits import RateLimiter
 
 Answer = TypeVar("Answer")

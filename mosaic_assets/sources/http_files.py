@@ -15,12 +15,21 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from mosaic_assets import __version__
 from mosaic_assets.errors import SourceError, SourceUnavailableError
 from mosaic_assets.settings import Network
-from mosaic_assets.sources.client import MAX_BACKOFF_S, PASSING_STATUSES, REDIRECTS, retry_after_s
+from mosaic_assets.sources.answers import PASSING_STATUSES, REDIRECTS, retry_after_s
+from mosaic_assets.sources.client import MAX_BACKOFF_S
+from mosaic_assets.sources.http_errors import (
+    ComeBackLaterError,
+    FileRefusedError,
+    PassingAnswerError,
+    as_passing,
+    kind_of_failure,
+    redirected,
+)
 from mosaic_assets.sources.limits import RateLimiter
 
 if TYPE_CHECKING:
@@ -36,18 +45,6 @@ MIN_BYTES_PER_S = 1_000
 Result = TypeVar("Result")
 
 
-class FileRefusedError(SourceError):
-    """A server refuses one file for good (403, 404, 410); others may still be had."""
-
-    def __init__(self, message: str, status: int) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-class ComeBackLaterError(SourceUnavailableError):
-    """A server asks for a pause so long that it is not waited for: a quota is used up, or there is maintenance."""
-
-
 class Tokens(Protocol):
     """Gives bearer tokens, and takes back those that a server no longer accepts."""
 
@@ -56,14 +53,6 @@ class Tokens(Protocol):
 
     def drop(self, token: str) -> None:
         """Forget a token that was refused."""
-
-
-class PassingAnswerError(Exception):
-    """Inside this module and those who read bodies for it: the answer is worth another try."""
-
-    def __init__(self, reason: str, wait_s: float | None = None) -> None:
-        super().__init__(reason)
-        self.wait_s = wait_s
 
 
 class HttpFiles:
@@ -175,7 +164,7 @@ class HttpFiles:
                 if seconds > self._network.timeout_s and received < MIN_BYTES_PER_S * seconds:
                     raise PassingAnswerError(f"a body that dawdles: {received:,} bytes in {seconds:.0f} s")
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise PassingAnswerError(_kind(error)) from error
+            raise PassingAnswerError(kind_of_failure(error)) from error
 
     def close(self) -> None:
         """Close the connections that nobody uses."""
@@ -246,12 +235,12 @@ class HttpFiles:
                         allow_redirects=False,
                     )
                 except requests.RequestException as error:
-                    raise _as_passing(error) from error
+                    raise as_passing(error) from error
                 with response:
                     if response.status_code not in REDIRECTS:
                         yield response
                         return
-                    url = _redirected(url, response.headers.get("Location", ""))
+                    url = redirected(url, response.headers.get("Location", ""))
         raise SourceError(f"fetching from {urlsplit(url).netloc} failed: more than {MAX_REDIRECTS} redirects")
 
     def _post_once(self, url: str, data: Mapping[str, str]) -> tuple[int, Any]:
@@ -271,7 +260,7 @@ class HttpFiles:
                     allow_redirects=False,
                 )
             except requests.RequestException as error:
-                raise _as_passing(error) from error
+                raise as_passing(error) from error
             with response:
                 self._raise_if_passing(response)
                 body = b"".join(self.read(response, MAX_FORM_ANSWER_BYTES))
@@ -336,47 +325,3 @@ class _Bearer:
         if self._token:
             request.headers["Authorization"] = f"Bearer {self._token}"
         return request
-
-
-def _redirected(url: str, location: str) -> str:
-    """Return where a redirect leads; only to the host itself or, encrypted, to a sister of it, because a token goes along."""
-    target = urljoin(url, location)
-    here, there = urlsplit(url), urlsplit(target)
-    same = (here.scheme, here.netloc) == (there.scheme, there.netloc)
-    sister = there.scheme == "https" and _family(here.hostname) == _family(there.hostname) != ""
-    if not location or not (same or sister):
-        raise SourceError(
-            f"fetching from {here.netloc} failed: it redirects to {there.netloc or location[:60]!r}, another host, which is "
-            f"not followed because the token would go along"
-        )
-    return target
-
-
-def _family(host: str | None) -> str:
-    """Return a host without its first part, if three parts at least are left: ``dataspace.copernicus.eu``."""
-    rest = (host or "").partition(".")[2]
-    return rest if rest.count(".") >= 2 and not rest.replace(".", "").isdigit() else ""
-
-
-def _as_passing(error: Exception) -> Exception:
-    """Return a failed connection as worth another try, unless its certificate or address is at fault."""
-    import requests
-
-    if isinstance(error, requests.exceptions.SSLError) and "CERTIFICATE" in str(error).upper():
-        return SourceError("connecting failed: the server's certificate is not valid; check the address and the clock")
-    if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):
-        return SourceError("connecting failed: the address is none; check the addresses in the table `scenes`")
-    return PassingAnswerError(_kind(error))
-
-
-def _kind(error: Exception) -> str:
-    """Name a failure of the connection without repeating what it says, which may be anything."""
-    import requests
-
-    if isinstance(error, requests.exceptions.Timeout) or "timed out" in str(error):
-        return "a timeout"
-    if "refused" in str(error):
-        return "connection refused"
-    if "IncompleteRead" in str(error) or "IncompleteRead" in repr(error):
-        return "a truncated answer"
-    return "a lost connection"

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mosaic_assets.errors import SourceError, SourceUnavailableError
-from mosaic_assets.sources.http_files import FileRefusedError, HttpFiles, PassingAnswerError
+from mosaic_assets.sources.http_errors import FileRefusedError, PassingAnswerError
+from mosaic_assets.sources.http_files import HttpFiles
 
 if TYPE_CHECKING:
     import requests

@@ -16,7 +16,8 @@ from mosaic_assets.core.records import Fetched, Outcome, Tile
 from mosaic_assets.core.tiles import check_tile
 from mosaic_assets.errors import SettingsError, SourceError, SourceUnavailableError
 from mosaic_assets.settings import Settings
-from mosaic_assets.sources.client import Answer, HttpClient
+from mosaic_assets.sources.answers import Answer
+from mosaic_assets.sources.client import HttpClient
 from mosaic_assets.sources.records import SourceRecord
 
 UNREACHABLE_AT_ONCE = 8

@@ -29,7 +29,8 @@ from mosaic_assets.scenes.remote import RemoteProduct
 from mosaic_assets.settings import Settings, load_settings
 from mosaic_assets.sources.copernicus import open_files
 from mosaic_assets.sources.copernicus_token import Account
-from mosaic_assets.sources.http_files import ComeBackLaterError, FileRefusedError, HttpFiles
+from mosaic_assets.sources.http_errors import ComeBackLaterError, FileRefusedError
+from mosaic_assets.sources.http_files import HttpFiles
 from mosaic_assets.sources.http_ranges import WrongFileError
 from mosaic_assets.sources.remote_file import joined
 from mosaic_assets_tests.scenes.copernicus_server import PASSWORD, USER, StandIn, id_of, write_plain_product
@@ -69,7 +70,7 @@ def test_both_kinds_of_products_keep_the_contract(served: StandIn, at_stand_in: 
         assert everything(far) == everything(near) == FILES
         assert far.manifest().files == near.manifest().files
         assert isinstance(far.open("band.nc"), RangeReader)
-        assert isinstance(near.open("band.nc"), RangeReader)
+        assert isinstance(near.open("band.nc"), NearReader)
 
 
 def test_only_what_is_read_is_fetched(served: StandIn, at_stand_in: MakeSettings) -> None:

@@ -18,7 +18,8 @@ from mosaic_assets.core.imaging import decode_tile
 from mosaic_assets.core.records import Outcome, Tile
 from mosaic_assets.errors import GeometryError, SourceError
 from mosaic_assets.settings import load_settings
-from mosaic_assets.sources.raster import RasterSource, grid_offset, raster_footprint, survey
+from mosaic_assets.sources.raster import RasterSource
+from mosaic_assets.sources.raster_files import grid_offset, raster_footprint, survey
 from mosaic_assets.sources.records import SourceRecord
 from mosaic_assets.sources.server import running_server
 from mosaic_assets_tests.conftest import SHARED_DATA, needs_shared_data
@@ -100,7 +101,7 @@ def test_a_file_off_the_grid_has_no_offset(off, z):
 
 def survey_of_grid(left, top, pixel_m, size=10_000):
     from mosaic_assets.core.records import Bounds
-    from mosaic_assets.sources.raster import RasterFile
+    from mosaic_assets.sources.raster_files import RasterFile
 
     return RasterFile(
         path="",

@@ -13,7 +13,7 @@ from mosaic_assets import __version__
 from mosaic_assets.core.records import Outcome, Tile
 from mosaic_assets.errors import GeometryError, SettingsError, SourceError, SourceUnavailableError
 from mosaic_assets.settings import load_settings
-from mosaic_assets.sources.client import retry_after_s
+from mosaic_assets.sources.answers import retry_after_s
 from mosaic_assets.sources.xyz import FAILED_IN_A_ROW, UNREACHABLE_AT_ONCE, XyzSource
 from mosaic_assets_tests.sources.faulty_server import (
     PICTURE,
