@@ -24,9 +24,7 @@ GROUP = "scene_archive"
 PICTURE_WIDTH = 800
 """Of pictures in metadata, pixels."""
 TILES = "tiles"
-"""Data set name of the library's tiles; their batches are ``tiles-<biome>-<round>``."""
-TILES_PLATFORM = "mosaic_library"
-"""What library tiles have as their platform, so that a search can ask for them or leave them out."""
+"""Data set name of the library's tiles, and their platform in the index; their batches are ``tiles-<biome>-<round>``."""
 
 
 @dg.asset(group_name=GROUP, owners=OWNERS, kinds={"file"}, code_version="1")
@@ -172,7 +170,7 @@ def tiles_state(settings: Settings) -> str:
         return ""
     with open_library(settings.library) as library, library.reading():
         newest = library.query("SELECT coalesce(max(merge_number), 0) FROM rounds")[0][0]
-        return f"merge {newest}, {library.count()} tiles"
+        return f"{library.count()} {TILES} at merge {newest}"
 
 
 def tile_contributions(settings: Settings) -> "Iterator[Contribution]":
@@ -199,7 +197,7 @@ def _scene_of(tile: "LibraryRow") -> "Scene":
 
     return Scene(
         tile.id,
-        platform=TILES_PLATFORM,
+        platform=TILES,
         instrument=tile.imagery,
         image_location=tile.filepath,
         thumbnail=tile.filepath,

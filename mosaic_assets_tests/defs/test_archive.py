@@ -361,7 +361,7 @@ def test_library_tiles_are_indexed_as_they_come_and_go(archive: Bench) -> None:
         rows = library.rows()
     assert shown["dagster/row_count"] == len(rows) > 3
     assert shown["batches written"] == 1
-    assert sorted(found(archive, platform="mosaic_library")) == sorted(row.id for row in rows)
+    assert sorted(found(archive, platform="tiles")) == sorted(row.id for row in rows)
     place = ((rows[0].west + rows[0].east) / 2, (rows[0].south + rows[0].north) / 2)
     assert rows[0].id in found(archive, point=place)
     assert "everything is in the index" in reason(archive.tick("contributions_sensor"))
