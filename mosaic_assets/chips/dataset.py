@@ -11,7 +11,7 @@ from mosaic_assets.chips.formats import read_chip
 from mosaic_assets.chips.grid import bounds_of, footprint
 from mosaic_assets.chips.imagery import is_synthetic, open_imagery
 from mosaic_assets.chips.ledger import ledger_path, read_ledger
-from mosaic_assets.chips.pictures import ChipPicture
+from mosaic_assets.chips.overlays import ChipPicture
 from mosaic_assets.chips.plan_store import StoredPlan, read_plan
 from mosaic_assets.chips.records import BACKGROUND, IGNORE, Chip, CutChip
 from mosaic_assets.chips.split import precedence

@@ -184,7 +184,8 @@ def show(home: Path | None, output: Path | None, as_json: bool) -> None:
 
 def _draw(settings: Settings, folder: Path, synthetic: bool) -> list[Path]:
     from mosaic_assets.chips.dataset import read_manifest, sheet_chips
-    from mosaic_assets.chips.pictures import overlay_sheet, split_map
+    from mosaic_assets.chips.overlays import overlay_sheet
+    from mosaic_assets.chips.pictures import split_map
     from mosaic_assets.chips.plan_store import read_plan
     from mosaic_assets.store.files import write_bytes
 

@@ -121,7 +121,8 @@ def chip_dataset(
 
 def _pictures(settings: "Settings", report: Any) -> dict[str, dg.MetadataValue]:
     from mosaic_assets.chips.dataset import read_manifest, sheet_chips
-    from mosaic_assets.chips.pictures import class_balance, overlay_sheet, split_map
+    from mosaic_assets.chips.overlays import overlay_sheet
+    from mosaic_assets.chips.pictures import class_balance, split_map
     from mosaic_assets.chips.plan_store import read_plan
 
     said = {"attribution": report.attribution, "synthetic": report.synthetic}

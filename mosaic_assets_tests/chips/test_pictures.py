@@ -11,15 +11,9 @@ from PIL import Image
 from shapely.geometry import MultiPolygon, Point, Polygon, box
 
 from mosaic_assets.chips.leakage import IGNORE
-from mosaic_assets.chips.pictures import (
-    CLASS_COLOURS,
-    SPLIT_COLOURS,
-    ChipPicture,
-    as_rgb,
-    class_balance,
-    overlay_sheet,
-    split_map,
-)
+from mosaic_assets.chips.overlays import ChipPicture, as_rgb, overlay_sheet
+from mosaic_assets.chips.palette import CLASS_COLOURS, SPLIT_COLOURS
+from mosaic_assets.chips.pictures import class_balance, split_map
 from mosaic_assets.errors import LabelError
 
 SIDE = 64

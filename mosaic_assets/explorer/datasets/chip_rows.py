@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mosaic_assets.chips.dataset import manifest_path, read_manifest
-from mosaic_assets.chips.pictures import CLASS_COLOURS
+from mosaic_assets.chips.palette import CLASS_COLOURS
 from mosaic_assets.chips.plan_store import plan_path, read_plan
 from mosaic_assets.chips.records import IGNORE
 from mosaic_assets.errors import LabelError, NotBuiltError, StoreError, UnknownNameError

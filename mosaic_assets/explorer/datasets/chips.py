@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections import Counter
 from typing import Annotated, Any, Literal
 
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from mosaic_assets.chips.pictures import GAP, ChipPicture, overlay_sheet
+from mosaic_assets.chips.overlays import ChipPicture, with_labels
 from mosaic_assets.core.imaging import encode_png
 from mosaic_assets.explorer.answers import json_answer
 from mosaic_assets.explorer.datasets.chip_rows import ChipTable, chip_row, chip_table
@@ -145,8 +144,6 @@ def _classes(table: ChipTable, chosen: NDArray[np.bool_]) -> list[dict[str, Any]
 
 
 def _draw(shelf: Shelf, row: dict[str, Any], files: list[HomeFile], side: int) -> Drawn:
-    from PIL import Image
-
     count = len(str(row["bands"]).split(","))
     imagery = tuple(range(min(3, count)))
     body, name = read_picture(files[0]), files[0].path.name
@@ -161,8 +158,5 @@ def _draw(shelf: Shelf, row: dict[str, Any], files: list[HomeFile], side: int) -
             raise PictureError(
                 f"drawing the chip {row['id']}: its label is {labels.shape}, its imagery {pixels.shape[1:]}"
             )
-        sheet = overlay_sheet([ChipPicture(str(row["id"]), str(row["split"]), pixels, labels)], columns=1, side=side)
-    # The sheet has the chip in its corner, and below it a caption and a legend, which the page shows as text.
-    with Image.open(io.BytesIO(sheet)) as drawn:
-        chip = np.asarray(drawn.crop((GAP, GAP, GAP + side, GAP + side)).convert("RGB"))
-    return Drawn(encode_png(chip), "image/png")
+        chip = with_labels(ChipPicture(str(row["id"]), str(row["split"]), pixels, labels), side)
+    return Drawn(encode_png(np.asarray(chip)), "image/png")

@@ -40,6 +40,8 @@ class Asked:
     processor_s: float
     """Of all threads."""
     query_bytes: int
+    answer: tuple[tuple[float, float], ...] | None = None
+    """Corners of the first candidate, (lng, lat); None without one, and in answers that were kept before this was."""
 
     @property
     def accepted(self) -> bool:
@@ -61,7 +63,7 @@ def judged(query: Query, method: str, candidates: Sequence[Candidate], seconds: 
     return Asked(
         query.name, method, query.kind, query.scene, query.nowhere, _rank(query, candidates), error,
         first.confidence if first else 0.0, first.inliers if first else 0, round(seconds, 5), round(processor_s, 5),
-        query.image.nbytes,
+        query.image.nbytes, first.footprint if first else None,
     )  # fmt: skip
 
 
