@@ -112,33 +112,15 @@ def _plain(scene: Scene) -> dict[str, Any]:
 
 
 def _collection(index: SceneIndex, found: Page) -> dict[str, Any]:
-    return {
-        "type": "FeatureCollection",
-        "numberMatched": found.count,
-        "numberReturned": len(found.scenes),
-        "features": [_feature(index, scene) for scene in found.scenes],
-    }
+    from mosaic_assets.csquares.features import collection, feature
 
-
-def _feature(index: SceneIndex, scene: Scene) -> dict[str, Any]:
-    """Return a scene as GeoJSON. The index knows squares, not footprints: their outline is as true as the search is."""
-    import numpy as np
-    import shapely
-    from shapely.geometry import mapping
-
-    from mosaic_assets.csquares import decode
-    from mosaic_assets.csquares.drawing import whole_squares
-
-    codes = index.squares_of(scene.id, compressed=True)
-    squares = decode(np.array(whole_squares(codes)))
-    outline = shapely.union_all(shapely.box(squares.west, squares.south, squares.east, squares.north))
-    properties = {name: value for name, value in _plain(scene).items() if name != "id"}
-    return {
-        "type": "Feature",
-        "id": scene.id,
-        "geometry": mapping(outline),
-        "properties": {**properties, "csquares": "|".join(codes)},
-    }
+    return collection(
+        found.count,
+        [
+            feature(scene.id, index.keys_of(scene.id), {k: v for k, v in _plain(scene).items() if k != "id"})
+            for scene in found.scenes
+        ],
+    )
 
 
 COMMANDS = [search]

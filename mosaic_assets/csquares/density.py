@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,21 @@ from mosaic_assets.csquares.merging import KEY_LEVEL
 from mosaic_assets.csquares.places import level_at
 from mosaic_assets.store.csquare_db import open_csquare_db
 from mosaic_assets.store.csquare_packing import unpack_keys
+from mosaic_assets.store.csquare_pages import footprint_pages
 
 Ints = arrays.Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Densities:
+    """How many scenes of each group of platforms include all or part of each square, at one state of the index."""
+
+    generation: int
+    resolution: float
+    scenes: Mapping[str, int]
+    """Of each group."""
+    counts: Mapping[str, Ints]
+    """Of each group: (squares,) int64 by id, in the order of the codes."""
 
 
 def scenes_by_square(folder: Path, resolution: float) -> Ints:
@@ -53,6 +67,53 @@ def scenes_by_square(folder: Path, resolution: float) -> Ints:
         for packed in db.footprints():
             counts += count_squares([unpack_keys(keys) for keys in packed], level)
     return counts
+
+
+def densities(folder: Path, resolution: float, group_of: Callable[[str], str]) -> Densities:
+    """Count the scenes of each square of the world for each group of platforms; about 2 s for 60,000 scenes of 700 squares.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder ``csquares`` of the data home.
+    resolution : float
+        Size of the squares: 10, 5, 1 or 0.5 degrees.
+    group_of : callable
+        Gives the group of a platform.
+
+    Raises
+    ------
+    DatabaseError
+        There is no index yet, or it is damaged.
+    CodeError
+        Another resolution.
+
+    Examples
+    --------
+    >>> import tempfile; from mosaic_assets.csquares.index import rebuild_index
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> report = rebuild_index(folder)
+    >>> densities(folder, 10, str).counts
+    {}
+    """
+    level = level_at(resolution)
+    with open_csquare_db(index_path(folder)) as db, db.reading() as generation:
+        catalogue = db.catalogue()
+        names = [group_of(name) for name in catalogue.names]
+        platform_of = np.zeros(catalogue.slots, np.int64)
+        platform_of[catalogue.order] = catalogue.platforms
+        scenes: dict[str, int] = {}
+        counts: dict[str, Ints] = {}
+        for rows in footprint_pages(db):
+            some: dict[str, list[Ints]] = {}
+            for slot, keys in rows:
+                some.setdefault(names[platform_of[slot]], []).append(unpack_keys(keys))
+            for name, footprints in some.items():
+                scenes[name] = scenes.get(name, 0) + len(footprints)
+                if name not in counts:
+                    counts[name] = np.zeros(arrays.total_of(level), np.int64)
+                counts[name] += count_squares(footprints, level)
+    return Densities(generation, resolution, scenes, counts)
 
 
 def count_squares(scenes: Sequence[Ints], level: int) -> Ints:

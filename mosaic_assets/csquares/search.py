@@ -32,9 +32,10 @@ from mosaic_assets.csquares.pairs import codes_of_keys
 from mosaic_assets.csquares.places import Where, ids_at, keys_of_codes, keys_of_place, level_at, moment_of
 from mosaic_assets.errors import SettingsError, UnknownNameError
 from mosaic_assets.store.csquare_db import CsquareDatabase, open_csquare_db
+from mosaic_assets.store.csquare_pages import SceneRow, scene_rows
 from mosaic_assets.store.csquare_records import NO_TIME, Scene
 
-__all__ = ["Overlap", "Page", "SceneIndex", "Where", "keys_of_codes", "open_index", "overlap"]
+__all__ = ["Found", "Overlap", "Page", "SceneIndex", "Where", "keys_of_codes", "open_index", "overlap"]
 
 Ints = arrays.Ints
 Bools = arrays.Bools
@@ -58,6 +59,29 @@ class Page:
     """Those on this page, by time, platform and id."""
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A page of a search's answer with the place that was asked for; see `SceneIndex.find`."""
+
+    count: int
+    """Scenes found, on all pages together."""
+    rows: list[SceneRow]
+    """Those on this page, by time, platform and id."""
+    place: list[int] | None
+    """Keys of the fewest squares that stand for the place, ascending; None for everywhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What the index has of a platform."""
+
+    platform: str
+    scenes: int
+    first: int
+    last: int
+    """Times of the first and the last scene that has one, microseconds since 1970 UTC; `NO_TIME` where none has."""
+
+
 class SceneIndex:
     """An open index; see `open_index`. For one thread at a time."""
 
@@ -65,6 +89,7 @@ class SceneIndex:
         self._db = db
         self._held = Holding(db)
         self._ids: NDArray[Any] | None = None
+        self._spans: tuple[Span, ...] | None = None
 
     def search(self, *, limit: int = 100, page: int = 1, **where: Unpack[Where]) -> Page:
         """Return a page of the scenes that include all or part of a place.
@@ -103,6 +128,41 @@ class SceneIndex:
             numbers = self._find(where)
             slots = self._held.catalogue.order[numbers[(page - 1) * limit : page * limit]]
             return Page(len(numbers), page, limit, self._db.scenes(slots) if len(slots) else [])
+
+    def find(self, *, limit: int = 100, page: int = 1, **where: Unpack[Where]) -> Found:
+        """Return a page of scenes as rows, and the squares that stood for the place. Parameters as for `search`."""
+        with self._db.reading() as generation:
+            self._renew(generation)
+            place = keys_of_place(where, self._keys_of)
+            numbers = self._matching(where, place)
+            slots = self._held.catalogue.order[numbers[(page - 1) * limit : page * limit]].tolist()
+            return Found(len(numbers), scene_rows(self._db, slots) if slots else [], place)
+
+    def row(self, scene: str) -> tuple[SceneRow, Ints]:
+        """Return a scene by its id, and the keys of its compressed squares.
+
+        Raises
+        ------
+        UnknownNameError
+            No such scene.
+        """
+        with self._db.reading():
+            keys = self._keys_of(scene)
+            slot = self._db.slot_of(scene)
+            return scene_rows(self._db, [slot] if slot is not None else [])[0], keys
+
+    def spans(self) -> tuple[Span, ...]:
+        """Return what the index has of each platform, sorted by platform; kept until the index changes."""
+        with self._db.reading() as generation:
+            self._renew(generation)
+            if self._spans is None:
+                self._spans = tuple(sorted(_spans(self._held), key=lambda span: span.platform))
+            return self._spans
+
+    def generation(self) -> int:
+        """Return a number that grows whenever the index changes."""
+        with self._db.reading() as generation:
+            return generation
 
     def count(self, **where: Unpack[Where]) -> int:
         """Return how many scenes a search finds, without making a list of them. Parameters as for `search`."""
@@ -189,7 +249,7 @@ class SceneIndex:
     def _renew(self, generation: int) -> None:
         """Read the catalogue anew if the index has changed; call it inside `CsquareDatabase.reading`."""
         if self._held.renew(generation):
-            self._ids = None
+            self._ids = self._spans = None
 
     def _answer(self, where: Where, question: Callable[[Where], T]) -> T:
         """Answer from one state of the index, with a catalogue to match.
@@ -208,12 +268,15 @@ class SceneIndex:
 
     def _count(self, where: Where) -> int:
         low, high = self._range(where)
-        held = self._flags(where, low, high)
+        held = self._flags(where, keys_of_place(where, self._keys_of), low, high)
         return high - low if held is None else int(np.count_nonzero(held))
 
     def _find(self, where: Where) -> Ints:
+        return self._matching(where, keys_of_place(where, self._keys_of))
+
+    def _matching(self, where: Where, place: list[int] | None) -> Ints:
         low, high = self._range(where)
-        held = self._flags(where, low, high)
+        held = self._flags(where, place, low, high)
         if held is None:
             return np.arange(low, high)
         (numbers,) = held.nonzero()
@@ -231,9 +294,9 @@ class SceneIndex:
         low, high = self._held.catalogue.times.searchsorted(np.array(limits)).tolist()
         return low, max(low, high)
 
-    def _flags(self, where: Where, low: int, high: int) -> Bools | None:
+    def _flags(self, where: Where, place: list[int] | None, low: int, high: int) -> Bools | None:
         """Return which of the scenes numbered low..high-1 are there and of the platform; None for all."""
-        held = self._held.flags(keys_of_place(where, self._keys_of), low, high)
+        held = self._held.flags(place, low, high)
         if (platform := where.get("platform")) is not None:
             of = self._of_platforms([platform] if isinstance(platform, str) else platform, low, high)
             held = of if held is None else held & of
@@ -270,6 +333,15 @@ class SceneIndex:
             by_slot[list(slots)] = ids
             self._ids = by_slot[self._held.catalogue.order]
         return self._ids
+
+
+def _spans(held: Holding) -> Iterator[Span]:
+    times, platforms = held.catalogue.times, held.catalogue.platforms
+    for number in np.unique(platforms).tolist():
+        own = times[platforms == number]
+        timed = own[: own.searchsorted(NO_TIME)]  # times ascend
+        ends = (int(timed[0]), int(timed[-1])) if len(timed) else (NO_TIME, NO_TIME)
+        yield Span(held.catalogue.names[number], len(own), *ends)
 
 
 @contextlib.contextmanager

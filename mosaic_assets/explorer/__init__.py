@@ -5,6 +5,7 @@ module     what it does
 ========== ============================================================================================
 app        puts the application together: guard, problems, routes, pages, files
 serving    runs it until it is stopped
+bounded    HTTP within limits of size and time
 guard      what every request must pass, and the headers that every answer gets
 problems   errors as RFC 9457 problems
 answers    JSON, quickly

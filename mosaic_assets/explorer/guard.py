@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mosaic_assets.explorer.problems import problem
@@ -32,6 +32,7 @@ HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
+_RAW = tuple((name.encode(), value.encode()) for name, value in HEADERS.items())
 
 
 class Guard:
@@ -50,9 +51,9 @@ class Guard:
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers[name] = value
+                message["headers"] = [*message.get("headers", ()), *_RAW]
+            elif scope["method"] == "HEAD":
+                message = {**message, "body": b""}
             await send(message)
 
         refusal = self._refusal(scope)
@@ -61,12 +62,15 @@ class Guard:
             headers = {"allow": ", ".join(METHODS)} if status == 405 else None
             await problem(status, detail, headers)(scope, receive, send_guarded)
             return
-        await self._app(scope, _Limited(receive), send_guarded)
+        # Whatever can be got can be asked about; routes know GET only.
+        got = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
+        await self._app(got, _Limited(receive), send_guarded)
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         """Return status and reason if a request must not pass."""
         headers = Headers(scope=scope)
-        host = host_of(headers.get("host", ""))
+        hosts = headers.getlist("host")
+        host = host_of(hosts[0]) if len(hosts) == 1 else ""
         if host not in self._hosts:
             return 421, (
                 f"asking for the host {host[:80]!r}: expected one of {', '.join(sorted(self._hosts))}; "
@@ -77,8 +81,8 @@ class Guard:
         if len(scope.get("raw_path") or scope["path"].encode()) + len(scope["query_string"]) > LONGEST_ADDRESS:
             return 414, f"the address has more than {LONGEST_ADDRESS:,} bytes; ask for less at a time"
         length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length[:12]) > LARGEST_BODY:
-            return 413, f"a body of {length[:12]} bytes: expected {LARGEST_BODY:,} at most; ask for less at a time"
+        if not length.isdecimal() or len(length) > 12 or int(length) > LARGEST_BODY:
+            return 413, f"a body of {length[:20]} bytes: expected {LARGEST_BODY:,} at most; ask for less at a time"
         return None
 
 

@@ -11,7 +11,7 @@ from mosaic_assets.csquares import SceneIndex, open_index
 from mosaic_assets.csquares.index import index_path
 from mosaic_assets.errors import CodeError, GeometryError, SettingsError, UnknownNameError
 
-MOST_OPEN = 8
+MOST_OPEN = 4
 """Open indexes, each of which keeps up to 64 MB of what it has read."""
 
 

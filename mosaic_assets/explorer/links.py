@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
-from mosaic_assets.store.csquare_records import Scene
-
 CONTRIBUTED = ("tiles", "crops", "chips", "queries", "gallery")
 """Data sets of the pipeline; each is its own platform in the index. All other platforms are satellites of the archive."""
 DATASETS = ("scenes", *CONTRIBUTED)
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
+"""How the names of pictures end."""
 
 
 def dataset_of(platform: str) -> str:
@@ -43,12 +42,3 @@ def picture_link(dataset: str, number: str) -> str:
     '/api/picture?dataset=chips&id=R1_00012'
     """
     return f"/api/picture?{urlencode({'dataset': dataset, 'id': number})}"
-
-
-def has_picture(scene: Scene) -> bool:
-    """Return whether a scene names a picture below the data home; whether it is there, asking for it tells."""
-    if dataset_of(scene.platform) != "scenes":
-        return True
-    return any(
-        name.lower().endswith(PICTURES) and "://" not in name for name in (scene.thumbnail, scene.image_location)
-    )

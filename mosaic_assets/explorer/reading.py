@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
-from fastapi import Request
+from fastapi import Depends, Request
 
 from mosaic_assets.explorer.indexes import IndexPool
 from mosaic_assets.settings import Settings
@@ -22,7 +23,11 @@ class Shelf:
     """What routes keep between requests, each under its own name."""
 
 
-def shelf_of(request: Request) -> Shelf:
-    """Return what the routes read from; for FastAPI's ``Depends``."""
+async def shelf_of(request: Request) -> Shelf:
+    """Return what the routes read from; without ``async`` FastAPI would do this in a thread, longer than many a search."""
     shelf: Shelf = request.app.state.shelf
     return shelf
+
+
+ShelfOf = Annotated[Shelf, Depends(shelf_of)]
+"""The type of a route's parameter that gets the shelf."""

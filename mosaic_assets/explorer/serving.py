@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 
 from mosaic_assets.errors import SettingsError
 from mosaic_assets.explorer.app import make_app
+from mosaic_assets.explorer.bounded import BoundedProtocol
 from mosaic_assets.settings import Settings
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
@@ -42,20 +44,7 @@ def serve(
     """
     hosts = {*LOOPBACK, f"[{host}]" if ":" in host else host, *allowed_hosts}
     app = make_app(settings, hosts=hosts, dagster_url=dagster_url)
-    config = uvicorn.Config(
-        app,
-        host,
-        port,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        limit_concurrency=AT_ONCE,
-        timeout_keep_alive=5,
-        timeout_graceful_shutdown=3,
-        ws="none",
-        lifespan="on",
-    )
+    config = configured(app, host, port)
     try:
         listening = config.bind_socket()
     except SystemExit as error:  # uvicorn's way of saying that the address is taken
@@ -65,6 +54,25 @@ def serve(
     address = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
     with listening:
         _Server(config, lambda: on_ready(address) if on_ready else None).run(sockets=[listening])
+
+
+def configured(app: FastAPI, host: str, port: int) -> uvicorn.Config:
+    """Return how uvicorn is to serve an application: within limits, and saying little about itself."""
+    return uvicorn.Config(
+        app,
+        host,
+        port,
+        http=BoundedProtocol,
+        log_level="error",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=AT_ONCE,
+        timeout_keep_alive=5,
+        timeout_graceful_shutdown=3,
+        ws="none",
+        lifespan="on",
+    )
 
 
 class _Server(uvicorn.Server):

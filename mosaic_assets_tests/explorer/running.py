@@ -12,6 +12,7 @@ import requests
 import uvicorn
 
 from mosaic_assets.explorer.app import make_app
+from mosaic_assets.explorer.serving import configured
 from mosaic_assets.settings import Settings
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -25,9 +26,7 @@ DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 @contextlib.contextmanager
 def exploring(settings: Settings, **given: Any) -> Iterator[str]:
     """Serve the explorer over a home in a thread of this process; yields its address, as in ``http://127.0.0.1:40001``."""
-    config = uvicorn.Config(
-        make_app(settings, **given), "127.0.0.1", 0, log_level="error", ws="none", timeout_graceful_shutdown=1
-    )
+    config = configured(make_app(settings, **given), "127.0.0.1", 0)
     listening = config.bind_socket()
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
 from mosaic_assets.core.colour import COLOUR_METHOD
@@ -16,7 +16,7 @@ from mosaic_assets.explorer.colours.answered import BucketTiles, Colours, Covera
 from mosaic_assets.explorer.colours.palette import coverage_of, palette_of
 from mosaic_assets.explorer.colours.questions import BucketQuestion, BucketsQuestion, TilesQuestion, colour_of
 from mosaic_assets.explorer.problems import PROBLEMS
-from mosaic_assets.explorer.reading import Shelf, shelf_of
+from mosaic_assets.explorer.reading import ShelfOf
 from mosaic_assets.library.centroids import BUCKETS
 from mosaic_assets.store.library_db import open_library
 
@@ -26,7 +26,7 @@ Bucket = Annotated[int, Path(ge=0, lt=BUCKETS, description="Number of the bucket
 
 
 @router.get("/colours", summary="All buckets: colour, tiles, state", responses={200: {"model": Colours}})
-def colours(shelf: Annotated[Shelf, Depends(shelf_of)]) -> Response:
+def colours(shelf: ShelfOf) -> Response:
     """The colour library at a glance; lists have one entry a bucket."""
     palette, summary = palette_of(shelf), None
     with contextlib.suppress(StoreError):  # the buckets can be seen whatever steering lacks
@@ -49,9 +49,7 @@ def colours(shelf: Annotated[Shelf, Depends(shelf_of)]) -> Response:
 
 
 @router.get("/colours/nearest", summary="Buckets nearest to a colour", responses={200: {"model": NearestBuckets}})
-def nearest_buckets(
-    question: Annotated[BucketsQuestion, Query()], shelf: Annotated[Shelf, Depends(shelf_of)]
-) -> Response:
+def nearest_buckets(question: Annotated[BucketsQuestion, Query()], shelf: ShelfOf) -> Response:
     """The buckets nearest to a colour by CIE76, the distance by which tiles are put in buckets; the first is its own."""
     lab = colour_of(question)
     palette = palette_of(shelf)
@@ -59,7 +57,7 @@ def nearest_buckets(
 
 
 @router.get("/colours/tiles", summary="Tiles nearest to a colour", responses={200: {"model": NearestTiles}})
-def nearest_tiles(question: Annotated[TilesQuestion, Query()], shelf: Annotated[Shelf, Depends(shelf_of)]) -> Response:
+def nearest_tiles(question: Annotated[TilesQuestion, Query()], shelf: ShelfOf) -> Response:
     """The tiles of the whole library whose mean colour is nearest by CIE76, whatever their buckets."""
     lab = colour_of(question)
     palette = palette_of(shelf)
@@ -69,9 +67,7 @@ def nearest_tiles(question: Annotated[TilesQuestion, Query()], shelf: Annotated[
 
 
 @router.get("/colours/buckets/{bucket}", summary="Tiles of a bucket", responses={200: {"model": BucketTiles}})
-def bucket_tiles(
-    bucket: Bucket, question: Annotated[BucketQuestion, Query()], shelf: Annotated[Shelf, Depends(shelf_of)]
-) -> Response:
+def bucket_tiles(bucket: Bucket, question: Annotated[BucketQuestion, Query()], shelf: ShelfOf) -> Response:
     """A bucket and a page of its tiles, those nearest to the bucket's own colour first."""
     palette = palette_of(shelf)
     with open_library(shelf.settings.library) as database, database.reading():
@@ -89,7 +85,7 @@ def bucket_tiles(
 
 
 @router.get("/coverage", summary="What the library covers", responses={200: {"model": CoverageSummary}})
-def coverage(shelf: Annotated[Shelf, Depends(shelf_of)]) -> Response:
+def coverage(shelf: ShelfOf) -> Response:
     """What ``mosaic coverage --json`` prints: overall, and each biome with steering's verdict on it.
 
     Runs under way and failed runs are left aside; only the orchestration knows of them.

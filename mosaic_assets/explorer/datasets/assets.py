@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, cast
+from typing import Any, cast
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
@@ -14,7 +14,7 @@ from mosaic_assets.explorer.datasets.asset_names import ASSETS, Asset
 from mosaic_assets.explorer.datasets.keeping import one_at_a_time
 from mosaic_assets.explorer.datasets.measured import moment_of
 from mosaic_assets.explorer.problems import PROBLEMS
-from mosaic_assets.explorer.reading import Shelf, shelf_of
+from mosaic_assets.explorer.reading import Shelf, ShelfOf
 from mosaic_assets.sources.dagster_ui import DagsterUi, Materialized
 
 router = APIRouter(prefix="/api", tags=["assets"], responses=PROBLEMS)
@@ -56,7 +56,7 @@ class Assets(BaseModel):
 
 
 @router.get("/assets", summary="Assets with their latest numbers", responses={200: {"model": Assets}})
-def assets(shelf: Annotated[Shelf, Depends(shelf_of)]) -> Response:
+def assets(shelf: ShelfOf) -> Response:
     """Rows, bytes and the newest change of each asset's files, and its latest run when the Dagster UI is there."""
     ui = dagster_ui(shelf)
     running = ui.is_running()

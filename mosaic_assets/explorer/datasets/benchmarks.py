@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
@@ -14,7 +14,7 @@ from mosaic_assets.explorer.datasets.keeping import Drawn, drawn_pictures, one_a
 from mosaic_assets.explorer.datasets.measured import BENCHMARKS, Benchmark, Measured
 from mosaic_assets.explorer.datasets.tagging import PICTURES_ANSWERED, tagged
 from mosaic_assets.explorer.problems import PROBLEMS
-from mosaic_assets.explorer.reading import Shelf, shelf_of
+from mosaic_assets.explorer.reading import Shelf, ShelfOf
 
 router = APIRouter(prefix="/api", tags=["benchmarks"], responses=PROBLEMS)
 
@@ -73,15 +73,13 @@ class PlotQuestion(BaseModel):
 
 
 @router.get("/benchmarks", summary="Benchmarks: tables and plots", responses={200: {"model": Benchmarks}})
-def benchmarks(shelf: Annotated[Shelf, Depends(shelf_of)]) -> Response:
+def benchmarks(shelf: ShelfOf) -> Response:
     """Each with what made it and when; one that is not measured yet says which command does it."""
     return json_answer({"benchmarks": [_facts(shelf, one) for one in BENCHMARKS]})
 
 
 @router.get("/benchmarks/plot", summary="A plot", response_class=Response, responses=PICTURES_ANSWERED)
-def plot(
-    request: Request, question: Annotated[PlotQuestion, Query()], shelf: Annotated[Shelf, Depends(shelf_of)]
-) -> Response:
+def plot(request: Request, question: Annotated[PlotQuestion, Query()], shelf: ShelfOf) -> Response:
     """PNG: drawn from the measurements, or the sheet of examples that the asset left."""
     one = next(one for one in BENCHMARKS if one.name == question.benchmark)
     identity = ("plot", one.name, question.title, one.identity(shelf))

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
@@ -21,7 +21,7 @@ from mosaic_assets.explorer.datasets.paging import Paged, PageQuestion, page_of
 from mosaic_assets.explorer.datasets.safe_files import HomeFile, PictureError, find_picture, read_picture
 from mosaic_assets.explorer.datasets.tagging import PICTURES_ANSWERED, tagged
 from mosaic_assets.explorer.problems import PROBLEMS
-from mosaic_assets.explorer.reading import Shelf, shelf_of
+from mosaic_assets.explorer.reading import Shelf, ShelfOf
 
 router = APIRouter(prefix="/api", tags=["data sets"], responses=PROBLEMS)
 
@@ -83,7 +83,7 @@ class OverlayQuestion(BaseModel):
 
 
 @router.get("/chips", summary="Labelled chips", responses={200: {"model": Chips}})
-def chips(question: Annotated[ChipQuestion, Query()], shelf: Annotated[Shelf, Depends(shelf_of)]) -> Response:
+def chips(question: Annotated[ChipQuestion, Query()], shelf: ShelfOf) -> Response:
     """Chips in the manifest's order, with the share of each class."""
     table = chip_table(shelf)
     columns = table.columns
@@ -106,9 +106,7 @@ def chips(question: Annotated[ChipQuestion, Query()], shelf: Annotated[Shelf, De
 @router.get(
     "/chips/overlay", summary="A chip with its labels drawn over", response_class=Response, responses=PICTURES_ANSWERED
 )
-def overlay(
-    request: Request, question: Annotated[OverlayQuestion, Query()], shelf: Annotated[Shelf, Depends(shelf_of)]
-) -> Response:
+def overlay(request: Request, question: Annotated[OverlayQuestion, Query()], shelf: ShelfOf) -> Response:
     """PNG: the imagery with an outline and a veil over each class, stripes over pixels to be ignored."""
     row, side = chip_row(shelf, question.id), int(question.size)
     files = [find_picture(shelf.settings.home, f"chips/{name}") for name in (row["path"], row["mask_path"]) if name]

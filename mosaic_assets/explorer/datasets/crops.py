@@ -6,7 +6,7 @@ from collections import Counter
 from datetime import date
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
@@ -14,7 +14,7 @@ from mosaic_assets.explorer.answers import json_answer
 from mosaic_assets.explorer.datasets.crop_rows import Row, crop_days, crop_row, rows_of_day
 from mosaic_assets.explorer.datasets.paging import Paged, PageQuestion, page_of
 from mosaic_assets.explorer.problems import PROBLEMS
-from mosaic_assets.explorer.reading import Shelf, shelf_of
+from mosaic_assets.explorer.reading import ShelfOf
 from mosaic_assets.scenes.records import SceneOutcome
 
 router = APIRouter(prefix="/api", tags=["data sets"], responses=PROBLEMS)
@@ -61,7 +61,7 @@ class Crops(Paged):
 
 
 @router.get("/crops", summary="Crops of Sentinel-3 scenes", responses={200: {"model": Crops}})
-def crops(question: Annotated[CropQuestion, Query()], shelf: Annotated[Shelf, Depends(shelf_of)]) -> Response:
+def crops(question: Annotated[CropQuestion, Query()], shelf: ShelfOf) -> Response:
     """Scenes by day, newest day first, with the numbers that screening went by."""
     if question.id is not None:
         rows = [crop_row(shelf, question.id)]

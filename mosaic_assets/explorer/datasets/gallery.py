@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
@@ -18,7 +18,7 @@ from mosaic_assets.explorer.datasets.paging import Paged, PageQuestion, page_of
 from mosaic_assets.explorer.datasets.tagging import PICTURES_ANSWERED, tagged
 from mosaic_assets.explorer.links import picture_link, thumbnail_link
 from mosaic_assets.explorer.problems import PROBLEMS
-from mosaic_assets.explorer.reading import Shelf, shelf_of
+from mosaic_assets.explorer.reading import Shelf, ShelfOf
 from mosaic_assets.gallery.stitch import overview_png
 from mosaic_assets.store.gallery_db import GalleryDatabase, has_gallery, open_gallery
 from mosaic_assets.store.gallery_pages import missing_count, tile_count, tile_page
@@ -83,7 +83,7 @@ class OverviewQuestion(BaseModel):
 
 
 @router.get("/gallery", summary="The localization gallery", responses={200: {"model": Gallery}})
-def gallery(question: Annotated[GalleryQuestion, Query()], shelf: Annotated[Shelf, Depends(shelf_of)]) -> Response:
+def gallery(question: Annotated[GalleryQuestion, Query()], shelf: ShelfOf) -> Response:
     """Zoom levels with their coverage, and the tiles of one, column by column from the west."""
     _refuse_none(shelf)
     with reading_home(), open_gallery(shelf.settings.gallery_folder) as database, database.reading():
@@ -106,9 +106,7 @@ def gallery(question: Annotated[GalleryQuestion, Query()], shelf: Annotated[Shel
 
 
 @router.get("/gallery/overview", summary="A zoom level in small", response_class=Response, responses=PICTURES_ANSWERED)
-def overview(
-    request: Request, question: Annotated[OverviewQuestion, Query()], shelf: Annotated[Shelf, Depends(shelf_of)]
-) -> Response:
+def overview(request: Request, question: Annotated[OverviewQuestion, Query()], shelf: ShelfOf) -> Response:
     """PNG, north up, white where no tile is."""
     _refuse_none(shelf)
     with reading_home(), open_gallery(shelf.settings.gallery_folder) as database:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import numpy as np
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
@@ -16,7 +16,7 @@ from mosaic_assets.explorer.datasets.finding import Found, find
 from mosaic_assets.explorer.datasets.keeping import Drawn, drawn_pictures, one_at_a_time
 from mosaic_assets.explorer.datasets.tagging import PICTURES_ANSWERED, tagged
 from mosaic_assets.explorer.problems import PROBLEMS
-from mosaic_assets.explorer.reading import Shelf, shelf_of
+from mosaic_assets.explorer.reading import Shelf, ShelfOf
 
 router = APIRouter(prefix="/api", tags=["pictures"], responses={**PROBLEMS, **PICTURES_ANSWERED})
 
@@ -46,9 +46,7 @@ class ThumbnailQuestion(PictureQuestion):
 
 
 @router.get("/picture", summary="The picture of an item", response_class=Response)
-def picture(
-    request: Request, question: Annotated[PictureQuestion, Query()], shelf: Annotated[Shelf, Depends(shelf_of)]
-) -> Response:
+def picture(request: Request, question: Annotated[PictureQuestion, Query()], shelf: ShelfOf) -> Response:
     """PNG, JPEG, WebP and GIF as stored; of GeoTIFF and numpy files the first three bands as PNG.
 
     The header ``x-picture`` says what was done to bands that are not red, green and blue of 8 bits.
@@ -58,9 +56,7 @@ def picture(
 
 
 @router.get("/thumbnail", summary="The picture of an item, small", response_class=Response)
-def thumbnail(
-    request: Request, question: Annotated[ThumbnailQuestion, Query()], shelf: Annotated[Shelf, Depends(shelf_of)]
-) -> Response:
+def thumbnail(request: Request, question: Annotated[ThumbnailQuestion, Query()], shelf: ShelfOf) -> Response:
     """JPEG of the first three bands, at most ``size`` pixels wide and high; never enlarged."""
     found, side = find(shelf, question.dataset, question.id), int(question.size)
     name = (found.identity, found.name, side)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
@@ -25,7 +25,7 @@ from mosaic_assets.explorer.datasets.safe_files import find_picture, read_pictur
 from mosaic_assets.explorer.datasets.tagging import PICTURES_ANSWERED, tagged
 from mosaic_assets.explorer.links import picture_link, thumbnail_link
 from mosaic_assets.explorer.problems import PROBLEMS
-from mosaic_assets.explorer.reading import Shelf, shelf_of
+from mosaic_assets.explorer.reading import Shelf, ShelfOf
 from mosaic_assets.gallery.localize.metrics import Asked
 from mosaic_assets.gallery.manifest import Query as GivenQuery
 
@@ -103,7 +103,7 @@ class MatchQuestion(BaseModel):
 
 
 @router.get("/queries", summary="Queries and where they were located", responses={200: {"model": Queries}})
-def list_queries(question: Annotated[QueryQuestion, Query()], shelf: Annotated[Shelf, Depends(shelf_of)]) -> Response:
+def list_queries(question: Annotated[QueryQuestion, Query()], shelf: ShelfOf) -> Response:
     """Queries by split and name; answers are those that `mosaic gallery evaluate` kept."""
     everything, answered = queries(shelf), answers_by_query(shelf)
     chosen = [query_row(shelf, question.id)] if question.id is not None else everything
@@ -126,9 +126,7 @@ def list_queries(question: Annotated[QueryQuestion, Query()], shelf: Annotated[S
 @router.get(
     "/queries/match", summary="A query beside the gallery", response_class=Response, responses=PICTURES_ANSWERED
 )
-def match(
-    request: Request, question: Annotated[MatchQuestion, Query()], shelf: Annotated[Shelf, Depends(shelf_of)]
-) -> Response:
+def match(request: Request, question: Annotated[MatchQuestion, Query()], shelf: ShelfOf) -> Response:
     """PNG with the query's outline in the gallery and the matches, where one was kept."""
     query = query_row(shelf, question.id)
     there = match_pictures(shelf, query.row.imgname, [question.made_by])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
@@ -12,7 +12,7 @@ from mosaic_assets.errors import NotBuiltError, UnknownNameError
 from mosaic_assets.explorer.answers import json_answer
 from mosaic_assets.explorer.links import picture_link, thumbnail_link
 from mosaic_assets.explorer.problems import PROBLEMS
-from mosaic_assets.explorer.reading import Shelf, shelf_of
+from mosaic_assets.explorer.reading import Shelf, ShelfOf
 from mosaic_assets.store.library_db import LibraryRow, has_library, open_library
 
 router = APIRouter(prefix="/api", tags=["data sets"], responses=PROBLEMS)
@@ -58,7 +58,7 @@ class Tiles(BaseModel):
 
 
 @router.get("/tiles", summary="A tile of the colour library", responses={200: {"model": Tiles}})
-def tiles(question: Annotated[TileQuestion, Query()], shelf: Annotated[Shelf, Depends(shelf_of)]) -> Response:
+def tiles(question: Annotated[TileQuestion, Query()], shelf: ShelfOf) -> Response:
     """One tile by its id: place, colour, bucket, provenance."""
     row = tile_row(shelf, question.id)
     facts: dict[str, Any] = {name: getattr(row, name) for name in FIELDS}
