@@ -114,6 +114,101 @@ def measure(method: str, product: Path) -> dict[str, float]:
     return {"wall_s": wall_s, "cpu_s": cpu_s, "bytes": float(size)}
 
 
+def stages(product: Path) -> dict[str, Callable[[], object]]:
+    """Return the steps of `ours` one by one, and the part of them that no code of ours can shorten."""
+    from mosaic_assets.core.imaging import encode_png
+    from mosaic_assets.scenes.chunks import Inflaters
+    from mosaic_assets.scenes.crop import begin_band, read_detectors, read_pixels, render_pixels
+    from mosaic_assets.scenes.efr import centre_window
+    from mosaic_assets.scenes.local import LocalProduct
+    from mosaic_assets.scenes.screen import screen_flags
+    from mosaic_assets.scenes.ties import footprint_of, read_sun, scene_places
+
+    opened, window = LocalProduct(product, synthetic=True, verify=False), centre_window(ROWS, COLUMNS)
+    if window is None:
+        raise SystemExit("the scene is too small")
+    pixels = read_pixels(opened, window)
+    pool = Inflaters()
+    rgb, _ = render_pixels("reflectance", pixels, pool)
+
+    def manifest() -> object:
+        return LocalProduct(product, synthetic=True, verify=False).manifest()
+
+    def flags() -> object:
+        with Inflaters() as workers:
+            return screen_flags(opened, None, workers)
+
+    def bands() -> object:
+        with Inflaters() as workers:
+            return [finish() for finish in [begin_band(opened, band, window, workers) for band in BANDS]]
+
+    def angles() -> object:
+        with Inflaters() as workers:
+            read_detectors(opened, window, BANDS, workers)
+            read_sun(opened, window, workers)
+            return footprint_of(scene_places(opened, window, workers), window)
+
+    return {
+        "manifest": manifest,
+        "flags, judged": flags,
+        "three bands": bands,
+        "  of which inflating": inflating(product, window.row, window.column),
+        "detectors, angles, places": angles,
+        "picture and numbers": lambda: render_pixels("reflectance", pixels, pool),
+        "PNG": lambda: encode_png(rgb),
+    }
+
+
+def inflating(product: Path, row: int, column: int) -> Callable[[], object]:
+    """Return what inflates the chunks of the window from memory to memory, and nothing else, in one thread."""
+    import h5py
+    from imagecodecs import deflate_decode
+    from isal import isal_zlib
+
+    whole, parts = [], []
+    for band in BANDS:
+        with h5py.File(product / f"{band}_radiance.nc") as file:
+            variable = file[f"{band}_radiance"]
+            high, wide = variable.chunks
+            for top in range(row // high * high, row + SIDE, high):
+                for left in range(column // wide * wide, column + SIDE, wide):
+                    body = bytes(variable.id.read_direct_chunk((top, left))[1])
+                    needed = min(high, row + SIDE - top)
+                    (whole if needed == high else parts).append((body, needed * wide * 2))
+    room = np.empty(max(size for _, size in whole), np.uint8)
+
+    def run() -> None:
+        for body, _ in whole:
+            deflate_decode(body, out=room)
+        for body, size in parts:
+            isal_zlib.decompressobj().decompress(body, size)
+
+    return run
+
+
+def measure_stages(product: Path) -> dict[str, tuple[float, float]]:
+    """Return the shortest wall time of each stage and its processor time, ms; for a child process."""
+    result = {}
+    for name, stage in stages(product).items():
+        stage()
+        found = []
+        for _ in range(5 * RUNS):
+            wall, cpu = time.perf_counter(), time.process_time()
+            stage()
+            found.append((1e3 * (time.perf_counter() - wall), 1e3 * (time.process_time() - cpu)))
+        result[name] = min(found)
+    return result
+
+
+def stages_table(product: Path) -> None:
+    """Print where the time of `ours` goes. Stages overlap in a real run, so their sum is not its time."""
+    command = [sys.executable, __file__, "--stages", str(product)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    print(f"\nthe stages of ours, one by one, best of {5 * RUNS}\n  {'':26}{'wall ms':>9}{'CPU ms':>9}")
+    for name, (wall_ms, cpu_ms) in json.loads(done.stdout.splitlines()[-1]).items():
+        print(f"  {name:26}{wall_ms:9.1f}{cpu_ms:9.1f}")
+
+
 def in_child(method: str, product: Path) -> dict[str, float] | None:
     """Measure in a process of its own; None when a library is missing."""
     command = [sys.executable, __file__, "--one", method, str(product)]
@@ -209,6 +304,9 @@ def main() -> int:
     """Print both tables; 1 when a goal is missed."""
     if sys.argv[1:2] == ["--recipes"]:
         return draw_recipes(Path(sys.argv[2]))
+    if sys.argv[1:2] == ["--stages"]:
+        print(json.dumps(measure_stages(Path(sys.argv[2]))))
+        return 0
     if sys.argv[1:2] == ["--one"]:
         print(json.dumps(measure(sys.argv[2], Path(sys.argv[3]))))
         return 0
@@ -217,6 +315,7 @@ def main() -> int:
         kept, _ = write_scenes(Path(folder))
         print(f"two synthetic scenes written in {time.perf_counter() - began:.0f} s")
         met = speed_table(kept)
+        stages_table(kept)
         met &= bytes_table(Path(folder))
     return 0 if met else 1
 

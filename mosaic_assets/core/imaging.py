@@ -120,7 +120,7 @@ def encode_png(image: NDArray[np.uint8], scratch: NDArray[np.uint8] | None = Non
     np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
     pixels = isal_zlib.compress(filtered, level=PNG_LEVEL)
     size = struct.pack(">IIBBBBB", image.shape[1], image.shape[0], 8, 2, 0, 0, 0)
-    return _PNG_MAGIC + _chunk(b"IHDR", size) + _chunk(b"IDAT", pixels) + _chunk(b"IEND", b"")
+    return b"".join((_PNG_MAGIC, *_chunk(b"IHDR", size), *_chunk(b"IDAT", pixels), *_chunk(b"IEND", b"")))
 
 
 def encode_jpeg(image: NDArray[np.uint8], quality: int = 90) -> bytes:
@@ -173,10 +173,12 @@ def _checked_picture(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.ascontiguousarray(image)
 
 
-def _chunk(kind: bytes, data: bytes) -> bytes:
+def _chunk(kind: bytes, data: bytes) -> tuple[bytes, ...]:
+    """Return the parts of a chunk, which are joined once: pixels are many bytes to copy."""
     from isal import isal_zlib
 
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", isal_zlib.crc32(data, isal_zlib.crc32(kind)))
+    checksum = isal_zlib.crc32(data, isal_zlib.crc32(kind))
+    return struct.pack(">I", len(data)), kind, data, struct.pack(">I", checksum)
 
 
 def _wrong_size(width: int, height: int) -> Decoded:

@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mosaic_assets.core.colour import luma
 from mosaic_assets.errors import ProductError
-from mosaic_assets.scenes.efr import THREADS, Plane, Window, open_netcdf
+from mosaic_assets.scenes.chunks import Inflaters
+from mosaic_assets.scenes.efr import STRIP, Plane, Window, open_netcdf
 from mosaic_assets.scenes.flags import Flags
-from mosaic_assets.scenes.metrics import Tally, cloudy, judge, share, sum_tallies, tally
-from mosaic_assets.scenes.recipes import RGB_BANDS, Band, paint_gaps, render
+from mosaic_assets.scenes.metrics import Masks, Tally, cloudy, judge, sum_tallies, tally
+from mosaic_assets.scenes.recipes import RGB_BANDS, Band, paint_gaps, recipe_named
 from mosaic_assets.scenes.records import Limits, Product, SceneNumbers, SceneOutcome
 from mosaic_assets.scenes.screen import Screening, read_flags, screen_flags
-from mosaic_assets.scenes.ties import centre_of, corners_of, footprint_of, scene_places, sun_cosine
+from mosaic_assets.scenes.ties import Sun, centre_of, corners_of, footprint_of, read_sun, scene_places
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
 INSTRUMENT_FILE = "instrument_data.nc"
 BANDS = 21
-STRIP = 64
-"""Rows that are rendered and measured together."""
-
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,27 +56,73 @@ class CropResult:
         return self.window.column if self.window else None
 
 
+class Gain(NamedTuple):
+    """What turns the steps of a band into reflectance under a sun in the zenith, by detector; NaN where there is no light."""
+
+    step: NDArray[np.float32]
+    """Reflectance a step."""
+    base: NDArray[np.float32] | None
+    """Reflectance at step 0; None: none."""
+    dark: NDArray[np.bool_] | None
+    """Where there is no light; None: nowhere."""
+
+    @classmethod
+    def of(cls, plane: Plane, flux: NDArray[np.float32]) -> Gain:
+        """Build it from the solar flux of each detector, mW m-2 nm-1."""
+        dark = flux <= 0
+        gain = np.asarray(np.float32(np.pi) / np.where(dark, np.float32(np.nan), flux), np.float32)
+        base = gain * np.float32(plane.offset) if plane.offset else None
+        return cls(gain * np.float32(plane.scale), base, dark if dark.any() else None)
+
+
 @dataclass(frozen=True, slots=True)
 class Pixels:
     """Bands of a window in physical terms: what cloud masks and other methods work on."""
 
     planes: dict[str, Plane]
     """Radiances as stored."""
-    fluxes: dict[str, NDArray[np.float32]]
-    """By band, the solar flux of each detector, mW m-2 nm-1."""
+    gains: dict[str, Gain]
     detector: NDArray[np.int16]
     """Detector of each pixel, -1 where there is none."""
-    sun_cosine: NDArray[np.float32]
+    sun: Sun
     flags: Flags
-    fill: NDArray[np.bool_]
-    """No data in one of the bands, and no saturation to explain it."""
-    saturated: NDArray[np.bool_]
-    """No data in one of the bands, and flagged as saturated."""
+
+    @property
+    def gaps(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Where a band has no data: without, and with saturation flagged to explain it."""
+        missing = self.detector < 0
+        for gain in self.gains.values():  # no light, no reflectance
+            if gain.dark is not None:
+                missing |= gain.dark[self.detector]
+        fill, saturated = missing.copy(), np.zeros(missing.shape, bool)
+        for band, plane in self.planes.items():
+            gap = plane.missing
+            if gap.any():
+                explained = gap & self.flags.saturated(band) & ~missing
+                saturated |= explained
+                fill |= gap & ~explained
+        return fill, saturated & ~fill
+
+    @property
+    def fill(self) -> NDArray[np.bool_]:
+        """No data in one of the bands, and no saturation to explain it."""
+        return self.gaps[0]
+
+    @property
+    def saturated(self) -> NDArray[np.bool_]:
+        """No data in one of the bands, and flagged as saturated."""
+        return self.gaps[1]
 
     @property
     def valid(self) -> NDArray[np.bool_]:
         """Where every band holds data."""
-        return ~(self.fill | self.saturated)
+        fill, saturated = self.gaps
+        return ~(fill | saturated)
+
+    @property
+    def sun_cosine(self) -> NDArray[np.float32]:
+        """Cosine of the sun's zenith angle at each pixel."""
+        return self.sun.cosine
 
     @property
     def stored(self) -> dict[str, Band]:
@@ -89,34 +131,30 @@ class Pixels:
         return {name: Band(one.raw, one.scale, one.offset, unknown) for name, one in self.planes.items()}
 
     def reflectances(self, names: Sequence[str] = RGB_BANDS) -> dict[str, NDArray[np.float32]]:
-        """Return top-of-atmosphere reflectance of bands; of pixels that are not valid it means nothing.
+        """Return top-of-atmosphere reflectance of bands; of pixels in `gaps` it means nothing.
 
         As `recipes.reflectance`, but what hangs on the detector alone is worked out once a detector, not once a pixel.
         """
-        index, inverse = self.detector.astype(np.intp), np.float32(1) / self.sun_cosine
+        index, inverse = self.detector.astype(np.intp), np.float32(1) / self.sun.cosine
         found: dict[str, NDArray[np.float32]] = {}
         for name in names:
-            plane, flux = self.planes[name], self.fluxes[name]
-            gain = np.asarray(np.float32(np.pi) / np.where(flux > 0, flux, np.float32(np.nan)), np.float32)
-            rho: NDArray[np.float32] = (gain * np.float32(plane.scale))[index]
-            rho *= plane.raw
-            if plane.offset:
-                rho += (gain * np.float32(plane.offset))[index]
+            gain = self.gains[name]
+            rho = gain.step.take(index, mode="wrap")  # detector -1 may take any
+            rho *= self.planes[name].raw
+            if gain.base is not None:
+                rho += gain.base.take(index, mode="wrap")
             rho *= inverse
             found[name] = rho
         return found
 
-    def strip(self, first: int, last: int) -> Pixels:
-        """Return the rows from ``first`` up to but without ``last``, as views."""
-        rows = slice(first, last)
+    def strip(self, rows: slice) -> Pixels:
+        """Return some rows, as views."""
         return Pixels(
             {name: replace(plane, raw=plane.raw[rows]) for name, plane in self.planes.items()},
-            self.fluxes,
+            self.gains,
             self.detector[rows],
-            self.sun_cosine[rows],
-            Flags(self.flags.values[rows], self.flags.masks),
-            self.fill[rows],
-            self.saturated[rows],
+            self.sun.strip(rows),
+            self.flags.strip(rows),
         )
 
 
@@ -141,16 +179,15 @@ def crop_scene(
         No recipe of that name.
     """
     limits = limits or Limits()
-    screening = screening or screen_flags(product, limits)
-    if screening.outcome is not None or screening.window is None:
-        return CropResult(screening.outcome or SceneOutcome.TOO_SMALL, screening.detail, screening.numbers, recipe)
-    window = screening.window
-    pixels = read_pixels(product, window, flags=screening.flags)
-    with ThreadPoolExecutor(1) as beside:
-        located = beside.submit(scene_places, product, window)
-        rgb, cloud = render_pixels(recipe, pixels)
-        numbers = measure(rgb, pixels, cloud)
-        places = located.result()
+    with Inflaters() as pool:
+        screening = screening or screen_flags(product, limits, pool)
+        if screening.outcome is not None or screening.window is None:
+            return CropResult(screening.outcome or SceneOutcome.TOO_SMALL, screening.detail, screening.numbers, recipe)
+        window = screening.window
+        pixels = begin_pixels(product, window, pool, flags=screening.flags)
+        places = scene_places(product, window, pool)
+        outline = footprint_of(places, window)
+        rgb, numbers = render_pixels(recipe, pixels(), pool)
     outcome, detail = judge(numbers, limits)
     return CropResult(
         outcome=outcome,
@@ -159,7 +196,7 @@ def crop_scene(
         recipe=recipe,
         rgb=rgb,
         window=window,
-        footprint=footprint_of(places, window),
+        footprint=outline,
         corners=corners_of(places, window),
         centre=centre_of(places, window),
     )
@@ -177,85 +214,82 @@ def read_pixels(
     bands : names such as ``Oa08``.
     flags : of the window, if they have been read before.
     """
-    flags = flags or read_flags(product, window)
-    planes = {band: read_band(product, band, window) for band in bands}
-    detector, fluxes = read_detectors(product, window, bands)
-    missing = detector < 0
-    for dark in (fluxes[band] <= 0 for band in bands):  # no light, no reflectance
-        if dark.any():
-            missing |= dark[detector]
-    fill, saturated = missing.copy(), np.zeros(missing.shape, bool)
-    for band, plane in planes.items():
-        gap = plane.missing
-        if gap.any():
-            explained = gap & flags.saturated(band) & ~missing
-            saturated |= explained
-            fill |= gap & ~explained
-    return Pixels(planes, fluxes, detector, sun_cosine(product, window), flags, fill, saturated & ~fill)
+    with Inflaters() as pool:
+        return begin_pixels(product, window, pool, bands, flags=flags)()
 
 
-def read_band(product: Product, band: str, window: Window) -> Plane:
-    """Read a window of a band's radiance, as stored. Raises `ProductError`."""
+def begin_pixels(
+    product: Product,
+    window: Window,
+    pool: Inflaters,
+    bands: Sequence[str] = RGB_BANDS,
+    *,
+    flags: Flags | None = None,
+) -> Callable[[], Pixels]:
+    """Begin to read what `read_pixels` reads; return what waits for it. Both raise `ProductError`."""
+    found = flags or read_flags(product, window, pool)
+    begun = {band: begin_band(product, band, window, pool) for band in bands}
+    detector, fluxes = read_detectors(product, window, bands, pool)
+    sun = read_sun(product, window, pool)
+
+    def finish() -> Pixels:
+        planes = {band: plane() for band, plane in begun.items()}
+        gains = {band: Gain.of(planes[band], fluxes[band]) for band in bands}
+        return Pixels(planes, gains, detector, sun, found)
+
+    return finish
+
+
+def begin_band(product: Product, band: str, window: Window, pool: Inflaters) -> Callable[[], Plane]:
+    """Begin to read a window of a band's radiance; return what waits for it, as stored. Both raise `ProductError`."""
     manifest, name = product.manifest(), f"{band}_radiance"
-    with open_netcdf(product.open(f"{name}.nc"), f"{name}.nc of {product.name.text}") as file:
-        plane = file.plane(name, window, (manifest.rows, manifest.columns))
-    if plane.raw.dtype != np.uint16:
-        raise ProductError(f"reading {name} of {product.name.text}: it is {plane.raw.dtype}; expected uint16")
-    return plane
+    with open_netcdf(product.open(f"{name}.nc"), f"{name}.nc of {product.name.text}", pool) as file:
+        begun = file.begin_plane(name, window, (manifest.rows, manifest.columns))
+
+    def finish() -> Plane:
+        plane = begun()
+        if plane.raw.dtype != np.uint16:
+            raise ProductError(f"reading {name} of {product.name.text}: it is {plane.raw.dtype}; expected uint16")
+        return plane
+
+    return finish
 
 
 def read_detectors(
-    product: Product, window: Window, bands: Sequence[str]
+    product: Product, window: Window, bands: Sequence[str], pool: Inflaters
 ) -> tuple[NDArray[np.int16], dict[str, NDArray[np.float32]]]:
     """Return the detector of each pixel (-1: none) and, by band, the solar flux of each detector, mW m-2 nm-1."""
     manifest, label = product.manifest(), f"{INSTRUMENT_FILE} of {product.name.text}"
-    with open_netcdf(product.open(INSTRUMENT_FILE), label) as file:
+    with open_netcdf(product.open(INSTRUMENT_FILE), label, pool) as file:
         plane = file.plane("detector_index", window, (manifest.rows, manifest.columns))
         flux = file.whole("solar_flux")
-    detector = np.where(plane.missing, -1, plane.raw).astype(np.int16)
+    detector = plane.raw.astype(np.int16, copy=False)
+    if plane.fill != -1 and plane.missing.any():
+        detector = np.where(plane.missing, np.int16(-1), detector)
     if flux.raw.ndim != 2 or len(flux.raw) != BANDS or int(detector.max(initial=-1)) >= flux.raw.shape[1]:
         raise ProductError(
             f"reading solar_flux of {label}: it is {flux.raw.shape}, and detectors up to {detector.max(initial=-1)} are in "
             f"use; expected {BANDS} bands and as many detectors"
         )
-    return detector, {band: flux.physical()[int(band[2:]) - 1] for band in bands}
+    physical = flux.physical()
+    return detector, {band: physical[int(band[2:]) - 1] for band in bands}
 
 
-def render_pixels(recipe: str, pixels: Pixels) -> tuple[NDArray[np.uint8], int]:
-    """Render a recipe and paint the gaps, uint8 (rows, columns, 3); and count the cloudy pixels, saturated ones included."""
-    rgb = np.empty((*pixels.fill.shape, 3), np.uint8)
+def render_pixels(recipe: str, pixels: Pixels, pool: Inflaters) -> tuple[NDArray[np.uint8], SceneNumbers]:
+    """Render a recipe, paint the gaps and measure: uint8 (rows, columns, 3), and the numbers of the crop."""
+    draw, shape = recipe_named(recipe), pixels.detector.shape
+    rgb = np.empty((*shape, 3), np.uint8)
 
-    def one(first: int, last: int) -> int:
-        part = pixels.strip(first, last)
-        rho = part.reflectances()
-        rgb[first:last] = render(recipe, part.stored, part.sun_cosine, rho)
-        paint_gaps(rgb[first:last], part.fill, part.saturated)
-        return int(np.count_nonzero((cloudy(rho, part.saturated) & part.valid) | part.saturated))
-
-    counts = _in_strips(len(rgb), one)
-    return rgb, sum(counts)
-
-
-def measure(rgb: NDArray[np.uint8], pixels: Pixels, cloud: int) -> SceneNumbers:
-    """Measure a rendered crop: shares of all pixels, texture and entropy of the valid ones; ``cloud`` pixels are cloudy."""
-    valid = pixels.valid
-
-    def one(first: int, last: int) -> Tally:
+    def one(first: int) -> Tally:
+        last = min(first + STRIP, shape[0])
         around = slice(max(0, first - 1), last + 1)  # a Laplacian needs the rows above and below
-        return tally(luma(rgb[around]), valid[around], first - around.start, last - first)
+        inside = slice(first - around.start, last - around.start)
+        part = pixels.strip(around)
+        rho, (fill, saturated) = part.reflectances(), part.gaps
+        drawn = draw(part.stored, rho)
+        paint_gaps(drawn, fill, saturated)
+        rgb[first:last] = drawn[inside]
+        masks = Masks(fill, saturated, cloudy(rho, saturated) & ~fill, part.flags.open_water)
+        return tally(luma(drawn), masks, inside)
 
-    total = sum_tallies(_in_strips(len(rgb), one))
-    return SceneNumbers(
-        fill=share(pixels.fill),
-        saturated=share(pixels.saturated),
-        cloud=cloud / pixels.fill.size,
-        water=share(pixels.flags.open_water),
-        texture=total.texture,
-        entropy=total.entropy,
-    )
-
-
-def _in_strips(rows: int, one: Callable[[int, int], Result]) -> list[Result]:
-    """Work through strips of rows, side by side: what a strip needs stays in the processor's cache."""
-    with ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(lambda first: one(first, min(first + STRIP, rows)), range(0, rows, STRIP)))
+    return rgb, sum_tallies(pool.map(one, range(0, shape[0], STRIP))).numbers

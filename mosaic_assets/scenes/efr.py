@@ -1,26 +1,22 @@
 """Windows of the netCDF files of a product, from any handle that can seek.
 
-Only what a window needs is read: of a file on a server, the directory and the chunks that the window meets. The
-chunks of netCDF-4 are deflated; here they are fetched together and inflated by two threads, each only as far down as the window
-reaches. A file laid out in any other way is read by h5py.
+Only what a window needs is read: the directory of a file, and of a variable the chunks that the window meets (`chunks`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import zlib
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from itertools import product as pairs
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mosaic_assets.errors import ProductError
+from mosaic_assets.scenes.chunks import MAX_CHUNK_BYTES, Inflaters, begin_window
 from mosaic_assets.scenes.local import MissingFileError
-from mosaic_assets.scenes.records import RangeReader
 
 if TYPE_CHECKING:
     import h5py
@@ -28,19 +24,10 @@ if TYPE_CHECKING:
 CROP_SIDE = 1024
 """Rows and columns of a crop."""
 
-MAX_CHUNK_BYTES = 1 << 28
-"""Inflated size of a chunk beyond which a file is not believed: a whole band of the largest scene has 40 MB."""
-
-PREFIX_MARGIN = 1.15
-"""Part of a chunk that is fetched, over the part of its rows that is needed."""
-PREFIX_BYTES = 4096
-"""Bytes that are fetched on top of that."""
-
-THREADS = 2
-"""Threads that inflate."""
+STRIP = 128
+"""Rows that are worked on together: few enough for the processor's cache, and enough for threads not to wait for each other."""
 
 _DAMAGE = (OSError, ValueError, KeyError, TypeError, IndexError, RuntimeError, OverflowError, MemoryError, zlib.error)
-_DEFLATE, _SHUFFLE = 1, 2  # numbers of HDF5's registered filters
 
 
 class Window(NamedTuple):
@@ -93,37 +80,21 @@ def centre_window(rows: int, columns: int, side: int = CROP_SIDE) -> Window | No
     return Window((rows - side) // 2, (columns - side) // 2, side, side)
 
 
-class _Chunk(NamedTuple):
-    """A deflated chunk that a window meets."""
-
-    corner: tuple[int, int]
-    place: int
-    """In the file, bytes."""
-    size: int
-    rows: int
-    """From its first row down to the last that the window needs."""
-    share: float
-    """These rows, of all its rows."""
-
-    @property
-    def enough(self) -> int:
-        """Bytes from its beginning that are likely to hold the rows: what follows need not be fetched nor inflated."""
-        return min(self.size, int(self.size * self.share * PREFIX_MARGIN) + PREFIX_BYTES)
-
-
 class Netcdf:
     """An open netCDF-4 file. Raises `ProductError` for whatever is not as it should be."""
 
-    def __init__(self, file: h5py.File, handle: BinaryIO, label: str) -> None:
+    def __init__(self, file: h5py.File, handle: BinaryIO, label: str, pool: Inflaters | None = None) -> None:
         self._file = file
         self._handle = handle
         self._label = label
+        self._pool = pool
+        self._variables: dict[str, h5py.Dataset] = {}
 
     def variable(self, name: str, shape: tuple[int, ...] | None = None) -> h5py.Dataset:
         """Return a variable. Raises `MissingFileError` when there is none, `ProductError` when it has another shape."""
         import h5py
 
-        found = self._file.get(name)
+        found = self._variables.get(name) or self._file.get(name)
         if not isinstance(found, h5py.Dataset):
             raise MissingFileError(f"reading {self._label} failed: it has no variable {name}; expected one")
         if found.ndim == 0 or found.dtype.kind not in "iuf" or (shape is not None and found.shape != shape):
@@ -131,14 +102,30 @@ class Netcdf:
             raise ProductError(
                 f"reading {name} of {self._label} failed: it is {found.dtype} {found.shape}; expected {expected}"
             )
+        self._variables[name] = found  # to open one takes a quarter of a millisecond
         return found
 
     def plane(self, name: str, window: Window, shape: tuple[int, int]) -> Plane:
         """Read a window of a variable that has this shape as a whole."""
-        with explaining_damage(f"{name} of {self._label}"):
+        return self._begin(name, window, shape, beside=False)()
+
+    def begin_plane(self, name: str, window: Window, shape: tuple[int, int]) -> Callable[[], Plane]:
+        """Begin to read a window in the threads of the pool; return what waits for it, also when the file is closed."""
+        return self._begin(name, window, shape, beside=True)
+
+    def _begin(self, name: str, window: Window, shape: tuple[int, int], *, beside: bool) -> Callable[[], Plane]:
+        label = f"{name} of {self._label}"
+        with explaining_damage(label):
             variable = self.variable(name, shape)
-            raw = read_window(variable, window, self._handle)
-            return _plane(variable, raw, f"{name} of {self._label}")
+            pool = self._pool or Inflaters()
+            read = begin_window(variable, window, self._handle, pool, beside=beside and self._pool is not None)
+            blank = _plane(variable, np.empty((0, 0), variable.dtype), label)
+
+        def finished() -> Plane:
+            with explaining_damage(label):
+                return replace(blank, raw=read().view(blank.raw.dtype))
+
+        return finished
 
     def whole(self, name: str, shape: tuple[int, ...] | None = None) -> Plane:
         """Read a small variable as a whole."""
@@ -161,8 +148,8 @@ class Netcdf:
 
 
 @contextlib.contextmanager
-def open_netcdf(handle: BinaryIO, label: str) -> Iterator[Netcdf]:
-    """Open a netCDF-4 file by a seekable handle.
+def open_netcdf(handle: BinaryIO, label: str, pool: Inflaters | None = None) -> Iterator[Netcdf]:
+    """Open a netCDF-4 file by a seekable handle; its planes are inflated in ``pool``.
 
     Raises
     ------
@@ -174,7 +161,7 @@ def open_netcdf(handle: BinaryIO, label: str) -> Iterator[Netcdf]:
     with explaining_damage(label):
         file = h5py.File(handle, "r")
     try:
-        yield Netcdf(file, handle, label)
+        yield Netcdf(file, handle, label, pool)
     finally:
         file.close()
 
@@ -191,108 +178,6 @@ def explaining_damage(label: str) -> Iterator[None]:
         raise ProductError(
             f"reading {label} failed: {str(error)[:160] or type(error).__name__}; expected a whole netCDF-4 file. Fetch it again"
         ) from error
-
-
-def read_window(variable: h5py.Dataset, window: Window, handle: BinaryIO) -> NDArray[Any]:
-    """Read a window of a variable of two dimensions, (rows, columns) of the stored type.
-
-    Parameters
-    ----------
-    variable : an open data set of ``handle``.
-    window : inside the variable.
-    handle : where the bytes are; one with `RangeReader.read_ranges` is asked for all chunks at a time.
-    """
-    chunks = _chunks_met(variable, window)
-    if chunks is None:
-        return np.asarray(variable[window.slices])
-    found = np.empty((window.rows, window.columns), variable.dtype)
-    shuffled = _filters(variable) == [_SHUFFLE, _DEFLATE]
-    # Of a file on this machine, more bytes cost less than a second look; and whole chunks have their checksum compared.
-    entire = shuffled or not isinstance(handle, RangeReader)
-    bodies = _read_ranges(handle, [(chunk.place, chunk.size if entire else chunk.enough) for chunk in chunks])
-
-    def inflate(chunk: _Chunk, body: bytes) -> tuple[_Chunk, bytes] | None:
-        values = _inflated(chunk, body, variable, shuffled)
-        if values is None:
-            return chunk, body
-        _lay(found, window, chunk.corner, values)
-        return None
-
-    with ThreadPoolExecutor(THREADS) as pool:
-        short = [one for one in pool.map(inflate, chunks, bodies) if one is not None]
-        rest = _read_ranges(handle, [(chunk.place + len(body), chunk.size - len(body)) for chunk, body in short])
-        list(pool.map(lambda one, more: inflate(one[0], one[1] + more), short, rest))
-    return found
-
-
-def _filters(variable: h5py.Dataset) -> list[int]:
-    plan = variable.id.get_create_plist()
-    return [int(plan.get_filter(number)[0]) for number in range(plan.get_nfilters())]
-
-
-def _chunks_met(variable: h5py.Dataset, window: Window) -> list[_Chunk] | None:
-    """Return the chunks that a window meets; None when h5py has to read it."""
-    if variable.chunks is None or variable.ndim != 2 or _filters(variable) not in ([_DEFLATE], [_SHUFFLE, _DEFLATE]):
-        return None
-    high, wide = variable.chunks
-    if high * wide * variable.dtype.itemsize > MAX_CHUNK_BYTES:
-        raise ValueError(f"its chunks of {variable.chunks} are larger than any real one")
-    found = []
-    for corner in pairs(
-        range(window.row // high * high, window.row + window.rows, high),
-        range(window.column // wide * wide, window.column + window.columns, wide),
-    ):
-        info = variable.id.get_chunk_info_by_coord(corner)
-        if info.byte_offset is None or info.filter_mask:  # never written, or written without its filters
-            return None
-        rows = min(high, window.row + window.rows - corner[0])
-        found.append(_Chunk(corner, int(info.byte_offset), int(info.size), rows, rows / high))
-    return found
-
-
-def _read_ranges(handle: BinaryIO, spans: Sequence[tuple[int, int]]) -> list[bytes]:
-    if isinstance(handle, RangeReader):
-        return handle.read_ranges(spans) if spans else []
-    bodies = []
-    for place, size in spans:
-        handle.seek(place)
-        bodies.append(handle.read(size))
-    return bodies
-
-
-def _inflated(chunk: _Chunk, body: bytes, variable: h5py.Dataset, shuffled: bool) -> NDArray[Any] | None:
-    """Return the needed rows of a chunk, or all; None when more of its bytes are needed.
-
-    A body that inflates to more than a chunk is stopped there. Of a body that is whole, the checksum is compared.
-    """
-    from isal import isal_zlib
-
-    (high, wide), item = variable.chunks, variable.dtype.itemsize
-    whole = len(body) == chunk.size
-    rows = high if whole else chunk.rows
-    inflater = isal_zlib.decompressobj()
-    data = inflater.decompress(body, rows * wide * item)
-    if len(data) != rows * wide * item:
-        if not whole and len(body) == chunk.enough and not shuffled:
-            return None
-        raise ValueError(f"a chunk inflates to {len(data):,} bytes, fewer than it should")
-    if whole:
-        inflater.decompress(inflater.unconsumed_tail, 1)
-        if not inflater.eof:  # the checksum at the end is only looked at when the end is reached
-            raise ValueError("a chunk is cut short, or larger than the file says")
-    flat: NDArray[Any] = np.frombuffer(data, np.uint8)
-    if shuffled:
-        flat = np.ascontiguousarray(flat.reshape(item, -1).T)
-    values: NDArray[Any] = flat.reshape(-1).view(variable.dtype).reshape(rows, wide)
-    return values
-
-
-def _lay(out: NDArray[Any], window: Window, corner: tuple[int, int], chunk: NDArray[Any]) -> None:
-    """Copy the part of a chunk that lies in the window."""
-    down, across = corner[0] - window.row, corner[1] - window.column
-    top, left = max(0, down), max(0, across)
-    bottom, right = min(window.rows, down + chunk.shape[0]), min(window.columns, across + chunk.shape[1])
-    out[top:bottom, left:right] = chunk[top - down : bottom - down, left - across : right - across]
 
 
 def _plane(variable: h5py.Dataset, raw: NDArray[Any], label: str) -> Plane:

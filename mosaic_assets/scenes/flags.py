@@ -43,6 +43,10 @@ class Flags:
         names = saturation_names(self.masks, bands)
         return self.named(*names) if names else np.zeros(self.values.shape, bool)
 
+    def strip(self, rows: slice) -> Flags:
+        """Return some rows, as views."""
+        return Flags(self.values[rows], self.masks)
+
     @property
     def land(self) -> NDArray[np.bool_]:
         """Where the land flag is set."""

@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections.abc import Sequence
+import threading
 from pathlib import Path
 from typing import BinaryIO, Self, cast
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mosaic_assets.errors import ProductError
 from mosaic_assets.scenes.manifest import MAX_MANIFEST_BYTES, parse_manifest
@@ -99,24 +102,28 @@ class CountingFile(io.FileIO):
     def __init__(self, path: Path) -> None:
         super().__init__(path, "rb")
         self.bytes_read = 0
+        self._lock = threading.Lock()
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         """Read into a buffer; return how many bytes there were."""
-        size = super().readinto(buffer) or 0
-        self.bytes_read += size
-        return size
+        return self._counted(super().readinto(buffer) or 0)
 
     def read(self, size: int | None = -1) -> bytes:
         """Read bytes from where the handle stands."""
         content = super().read(-1 if size is None else size) or b""
-        self.bytes_read += len(content)
+        self._counted(len(content))
         return content
 
-    def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
-        """Return the bytes of each ``(offset, size)``."""
-        found = [os.pread(self.fileno(), size, offset) for offset, size in ranges]
-        self.bytes_read += sum(map(len, found))
-        return found
+    def read_at(self, place: int, room: NDArray[np.uint8]) -> None:
+        """Fill a room with the bytes from a place; several threads may. Raises OSError when the file ends before."""
+        size = self._counted(os.preadv(self.fileno(), [cast(memoryview, room)], place))
+        if size != room.size:
+            raise OSError(f"the file ends {room.size - size:,} bytes too early")
+
+    def _counted(self, size: int) -> int:
+        with self._lock:
+            self.bytes_read += size
+        return size
 
 
 def listed_file(manifest: ProductManifest, file: str) -> ProductFile:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,17 @@ def share(mask: Bools) -> float:
     return float(np.count_nonzero(mask)) / mask.size
 
 
+class Masks(NamedTuple):
+    """What is known of the pixels of a strip, each bool (rows, columns)."""
+
+    fill: Bools
+    """No data, and no saturation to explain it."""
+    saturated: Bools
+    """No data because of saturation."""
+    cloud: Bools
+    water: Bools
+
+
 @dataclass(frozen=True, slots=True)
 class Tally:
     """Counts of a strip of a crop; those of strips add up to those of the crop."""
@@ -37,6 +49,18 @@ class Tally:
     """... its sum ..."""
     squares: int
     """... and the sum of its squares."""
+    pixels: int
+    """All pixels, and those of each of the `Masks`."""
+    fill: int
+    saturated: int
+    cloud: int
+    water: int
+
+    @property
+    def numbers(self) -> SceneNumbers:
+        """Shares of all pixels, texture and entropy of the valid ones."""
+        fill, saturated, cloud, water = (getattr(self, name) / self.pixels for name in Masks._fields)
+        return SceneNumbers(fill, saturated, cloud, water, self.texture, self.entropy)
 
     @property
     def entropy(self) -> float:
@@ -53,29 +77,27 @@ class Tally:
         return math.sqrt(max(variance, 0.0)) / 255
 
 
-def tally(grey: NDArray[np.uint8], valid: Bools, skip: int, rows: int) -> Tally:
+def tally(grey: NDArray[np.uint8], masks: Masks, inside: slice) -> Tally:
     """Count what a strip holds.
 
     Parameters
     ----------
     grey : luma of the strip and of the row above and below it, where there is one.
-    valid : where it holds data; like ``grey``.
-    skip : rows above the strip, 0 or 1.
-    rows : of the strip itself.
+    masks : like ``grey``.
+    inside : rows of the strip itself.
     """
-    inside = slice(skip, skip + rows)
-    whole = bool(valid.all())
-    levels = np.bincount((grey[inside] if whole else grey[inside][valid[inside]]).ravel(), minlength=256)
-    found = _laplacian(grey, None if whole else valid)
-    return Tally(levels, found.size, int(found.sum()), int((found * found).sum()))
+    gaps = masks.fill | masks.saturated
+    valid = ~gaps if gaps.any() else None
+    levels = np.bincount((grey[inside] if valid is None else grey[inside][valid[inside]]).ravel(), minlength=256)
+    found = _laplacian(grey, valid)
+    counts = (int(np.count_nonzero(mask[inside])) for mask in masks)
+    return Tally(levels, found.size, int(found.sum()), int((found * found).sum()), grey[inside].size, *counts)
 
 
 def sum_tallies(tallies: Iterable[Tally]) -> Tally:
     """Return the counts of a whole crop."""
     parts = list(tallies)
-    levels = np.sum([part.levels for part in parts], axis=0)
-    sums = (sum(getattr(part, name) for part in parts) for name in ("laplacians", "total", "squares"))
-    return Tally(levels, *sums)
+    return Tally(*(sum(getattr(part, field.name) for part in parts) for field in fields(Tally)))
 
 
 def _laplacian(grey: NDArray[np.uint8], valid: Bools | None) -> NDArray[np.int32]:
@@ -108,8 +130,8 @@ def texture(grey: NDArray[np.uint8], valid: Bools | None = None) -> float:
 
 
 def _tally_of(grey: NDArray[np.uint8], valid: Bools | None) -> Tally:
-    valid = np.ones(grey.shape, bool) if valid is None else valid
-    return tally(grey, valid, 0, len(grey))
+    none = np.zeros(grey.shape, bool)
+    return tally(grey, Masks(none if valid is None else ~valid, none, none, none), slice(None))
 
 
 def cloudy(rho: Mapping[str, NDArray[np.float32]], saturated: Bools) -> Bools:
@@ -118,7 +140,9 @@ def cloudy(rho: Mapping[str, NDArray[np.float32]], saturated: Bools) -> Bools:
     Snow and ice are bright and white, too. NaN is no cloud.
     """
     red, green, blue = (rho[name] for name in RGB_BANDS)
-    mean = (red + green + blue) / np.float32(3)
+    mean = red + green
+    mean += blue
+    mean /= np.float32(3)
     spread = np.abs(red - mean) + np.abs(green - mean) + np.abs(blue - mean)
     with np.errstate(invalid="ignore"):
         return np.asarray(((mean > CLOUD_BRIGHT) & (spread < CLOUD_WHITE * mean)) | saturated)

@@ -89,10 +89,11 @@ def stretch(rho: NDArray[np.float32], air: float, steepness: float = STEEPNESS) 
     >>> stretch(np.array([0.03, 0.13, 0.53, 1.2], np.float32), 0.03)
     array([  0,  74, 231, 255], dtype=uint8)
     """
-    place = (rho - np.float32(air)) * np.float32(_STEPS / 2)
+    place = rho - np.float32(air)
+    place *= np.float32(_STEPS / 2)
     np.fmax(place, np.float32(0), out=place)  # unlike clip, it makes 0 of NaN
     np.fmin(place, np.float32(_STEPS - 1), out=place)
-    return np.asarray(_sigmoid(steepness)[place.astype(np.intp)])
+    return _sigmoid(steepness).take(place.astype(np.int32), mode="wrap")
 
 
 @cache
@@ -107,10 +108,10 @@ def _sigmoid(steepness: float) -> NDArray[np.uint8]:
 
 def render_reflectance(bands: Mapping[str, Band], rho: Reflectances, steepness: float = STEEPNESS) -> Rgb:
     """Render the recipe ``reflectance``, uint8 (rows, columns, 3)."""
-    rgb = np.empty((*bands[RGB_BANDS[0]].raw.shape, 3), np.uint8)
-    for channel, name in enumerate(RGB_BANDS):
-        rgb[..., channel] = stretch(rho[name], AIR[name], steepness)
-    return rgb
+    import cv2
+
+    del bands
+    return np.asarray(cv2.merge([stretch(rho[name], AIR[name], steepness) for name in RGB_BANDS]), np.uint8)
 
 
 def render_smcefr_v1(bands: Mapping[str, Band], rho: Reflectances) -> Rgb:
@@ -120,8 +121,10 @@ def render_smcefr_v1(bands: Mapping[str, Band], rho: Reflectances) -> Rgb:
     >>> render_smcefr_v1(dict.fromkeys(RGB_BANDS, band), {})[0, :, 0]
     array([195, 255], dtype=uint8)
     """
+    import cv2
+
     del rho
-    return np.stack([_twice_scaled(bands[name]) for name in RGB_BANDS], axis=-1)
+    return np.asarray(cv2.merge([_twice_scaled(bands[name]) for name in RGB_BANDS]), np.uint8)
 
 
 def _twice_scaled(band: Band) -> NDArray[np.uint8]:
@@ -139,11 +142,17 @@ def render(
     recipe: str, bands: Mapping[str, Band], sun_cosine: NDArray[np.float32], rho: Reflectances | None = None
 ) -> Rgb:
     """Render a recipe by name; ``rho`` are the bands' reflectances, if they are known. Raises `UnknownNameError`."""
-    if recipe not in RECIPES:
-        raise UnknownNameError("recipe", recipe, list(RECIPES), "Set scenes.recipe to one of these")
+    draw = recipe_named(recipe)
     if rho is None:
         rho = {name: reflectance(bands[name], sun_cosine) for name in RGB_BANDS}
-    return RECIPES[recipe](bands, rho)
+    return draw(bands, rho)
+
+
+def recipe_named(name: str) -> Recipe:
+    """Return a recipe by its name. Raises `UnknownNameError`."""
+    if name not in RECIPES:
+        raise UnknownNameError("recipe", name, list(RECIPES), "Set scenes.recipe to one of these")
+    return RECIPES[name]
 
 
 def paint_gaps(rgb: Rgb, fill: NDArray[np.bool_], saturated: NDArray[np.bool_]) -> None:

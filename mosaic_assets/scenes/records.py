@@ -9,6 +9,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, BinaryIO, Protocol, Self, runtime_checkable
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from shapely.geometry.base import BaseGeometry
 
 MANIFEST_FILE = "xfdumanifest.xml"
@@ -124,7 +126,8 @@ class Product(Protocol):
     def open(self, file: str) -> BinaryIO:
         """Open a file of it, seekable; a product on a server fetches by ranges what is read.
 
-        The handle may also be a `RangeReader`. Raises `ProductError` (``missing``) when the product has no such file.
+        The handle may also be a `RangeReader` or a `NearReader`. Raises `ProductError` (``missing``) when the product
+        has no such file.
         """
 
     def close(self) -> None:
@@ -143,6 +146,14 @@ class RangeReader(Protocol):
 
     def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
         """Return the bytes of each ``(offset, size)``, in their order."""
+
+
+@runtime_checkable
+class NearReader(Protocol):
+    """A handle to a file on this machine: reading a little more costs less than looking twice."""
+
+    def read_at(self, place: int, room: NDArray[np.uint8]) -> None:
+        """Fill a room with the bytes from a place; several threads may do so at a time. Raises OSError at the file's end."""
 
 
 class SceneOutcome(StrEnum):

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mosaic_assets.errors import ProductError
+from mosaic_assets.scenes.chunks import Inflaters
 from mosaic_assets.scenes.efr import Netcdf, Window, open_netcdf
 from mosaic_assets.scenes.footprint import footprint_of_ring
 from mosaic_assets.scenes.records import Product
@@ -77,8 +78,35 @@ class Places:
         return np.stack([np.degrees(np.arctan2(y, x)), np.degrees(np.arctan2(z, np.hypot(x, y)))], axis=1)
 
 
-def sun_cosine(product: Product, window: Window) -> NDArray[np.float32]:
-    """Return the cosine of the sun's zenith angle at each pixel of a window, float32 (rows, columns), 0.087..1.
+class Sun(NamedTuple):
+    """Cosine of the sun's zenith angle in a window, kept at the tie points' columns and worked out by the strip."""
+
+    rows: NDArray[np.float32]
+    """At each row of the window and the columns of the tie points around it."""
+    across: int
+    """Columns from one tie point to the next."""
+    first: int
+    """The window's first column, counted from the first tie point."""
+    columns: int
+
+    @property
+    def cosine(self) -> NDArray[np.float32]:
+        """At each pixel, float32 (rows, columns), 0.087..1."""
+        left = self.rows[..., None]
+        right = np.concatenate([left[:, 1:], left[:, -1:]], axis=1)
+        share = (np.arange(self.across) / self.across).astype(np.float32)
+        # The sum is rounded once, as processors do that multiply and add at a stroke.
+        between = left * (1 - share) + right.astype(np.float64) * share
+        cosine = between.astype(np.float32).reshape(len(left), -1)[:, self.first : self.first + self.columns]
+        return cosine.clip(MIN_SUN, 1)
+
+    def strip(self, rows: slice) -> Sun:
+        """Return some rows of it."""
+        return self._replace(rows=self.rows[rows])
+
+
+def read_sun(product: Product, window: Window, pool: Inflaters | None = None) -> Sun:
+    """Read the height of the sun in a window.
 
     Between tie points the cosine is interpolated, which differs from that of the interpolated angle by less than 1e-5.
 
@@ -88,37 +116,31 @@ def sun_cosine(product: Product, window: Window) -> NDArray[np.float32]:
         The file of angles is not what it should be.
     """
     manifest = product.manifest()
-    with open_netcdf(product.open(TIE_GEOMETRIES), f"{TIE_GEOMETRIES} of {product.name.text}") as file:
+    with open_netcdf(product.open(TIE_GEOMETRIES), f"{TIE_GEOMETRIES} of {product.name.text}", pool) as file:
         lattice = Lattice.of(file, "SZA", manifest.rows, manifest.columns)
         ties = _ties_around(lattice, window)
         plane = file.plane("SZA", ties, (lattice.rows, lattice.columns))
     angles = plane.raw * plane.scale + plane.offset
     if plane.missing.any() or not ((angles >= 0) & (angles <= 180)).all():
         raise ProductError(f"reading SZA of {product.name.text}: angles are missing or outside 0..180 degrees")
-    return interpolated(np.cos(np.radians(angles)), window, lattice, ties).clip(MIN_SUN, 1)
+    rows = _at_rows(np.cos(np.radians(angles)), window, lattice, ties).astype(np.float32)
+    return Sun(rows, lattice.across, window.column - ties.column * lattice.across, window.columns)
 
 
-def interpolated(values: Floats, window: Window, lattice: Lattice, ties: Window) -> NDArray[np.float32]:
-    """Return values at each pixel of a window, linear between the tie points around it, float32 (rows, columns).
-
-    Parameters
-    ----------
-    values : at the tie points of ``ties``.
-    window : of the scene.
-    lattice : of the tie points.
-    ties : rows and columns of the lattice that ``values`` are at.
-    """
-    across = _weights((window.column + np.arange(window.columns)) / lattice.across - ties.column, ties.columns)
+def _at_rows(values: Floats, window: Window, lattice: Lattice, ties: Window) -> Floats:
+    """Return values at each row of a window and the columns of the tie points, (rows, columns of ``ties``)."""
     if lattice.along == 1:
-        return np.asarray(values[: window.rows].astype(np.float32) @ across.T.astype(np.float32))
-    down = _weights((window.row + np.arange(window.rows)) / lattice.along - ties.row, ties.rows)
-    return np.asarray(down @ values @ across.T, np.float32)
+        return values
+    at = (window.row + np.arange(window.rows)) / lattice.along - ties.row
+    before = np.clip(np.floor(at).astype(int), 0, max(0, ties.rows - 2))
+    share = (at - before)[:, None]
+    return np.asarray(values[before] * (1 - share) + values[np.minimum(before + 1, ties.rows - 1)] * share)
 
 
-def scene_places(product: Product, window: Window) -> Places:
+def scene_places(product: Product, window: Window, pool: Inflaters | None = None) -> Places:
     """Return the places of a window's rows. Raises `ProductError`."""
     manifest = product.manifest()
-    with open_netcdf(product.open(TIE_PLACES), f"{TIE_PLACES} of {product.name.text}") as file:
+    with open_netcdf(product.open(TIE_PLACES), f"{TIE_PLACES} of {product.name.text}", pool) as file:
         lattice = Lattice.of(file, "latitude", manifest.rows, manifest.columns)
         ties = _ties_around(lattice, window)
         lat, lng = (file.plane(name, ties, (lattice.rows, lattice.columns)) for name in ("latitude", "longitude"))
@@ -161,16 +183,6 @@ def _ties_around(lattice: Lattice, window: Window) -> Window:
     last_row = min(lattice.rows - 1, -(-(window.row + window.rows - 1) // lattice.along))
     last_column = min(lattice.columns - 1, -(-(window.column + window.columns - 1) // lattice.across))
     return Window(*first, last_row - first[0] + 1, last_column - first[1] + 1)
-
-
-def _weights(at: Floats, count: int) -> Floats:
-    """Return the share of each tie point in values at fractional positions, (positions, count)."""
-    before = np.clip(np.floor(at).astype(int), 0, max(0, count - 2))
-    share = at - before
-    weights = np.zeros((len(at), count))
-    weights[np.arange(len(at)), before] = 1 - share
-    weights[np.arange(len(at)), np.minimum(before + 1, count - 1)] += share
-    return weights
 
 
 def _bilinear(field: Floats, down: Floats, across: Floats) -> Floats:

@@ -19,17 +19,20 @@ import pytest
 from PIL import Image
 
 from mosaic_assets.core.checks import CheckResult, Scope, run_check
+from mosaic_assets.core.colour import luma
 from mosaic_assets.core.imaging import encode_png
 from mosaic_assets.errors import ProductError, StoreError, UnknownNameError
-from mosaic_assets.scenes.crop import CropResult, crop_scene, read_pixels
+from mosaic_assets.scenes.chunks import Inflaters
+from mosaic_assets.scenes.crop import CropResult, begin_pixels, crop_scene, read_pixels, render_pixels
 from mosaic_assets.scenes.crop_checks import CROP_CHECKS
 from mosaic_assets.scenes.crop_manifest import manifest_folder, manifest_path, read_manifest, write_manifest
 from mosaic_assets.scenes.efr import Window
 from mosaic_assets.scenes.footprints import footprints, footprints_state
 from mosaic_assets.scenes.local import LocalProduct, MissingFileError
+from mosaic_assets.scenes.metrics import cloudy, entropy, share, texture
 from mosaic_assets.scenes.names import EXAMPLE, parse_name
 from mosaic_assets.scenes.publish import attribution_of, crop_path, publish_crop, remove_strays
-from mosaic_assets.scenes.recipes import SATURATED_COLOUR
+from mosaic_assets.scenes.recipes import SATURATED_COLOUR, paint_gaps, render_reflectance
 from mosaic_assets.scenes.records import SceneOutcome, SceneRecord
 from mosaic_assets.scenes.release import publish_release, release_path
 from mosaic_assets.scenes.screen import screen_flags
@@ -177,6 +180,59 @@ def test_a_window_at_the_edge_of_the_swath_has_black_fill_only_there(day: Day) -
     assert (pixels.fill == pixels.flags.named("invalid")).all()
     assert 0 < pixels.fill.mean() < 0.3
     assert not pixels.saturated.any()
+
+
+def signed(file: h5py.File) -> None:
+    """Store a band as older files do: signed, with a note that it is not."""
+    raw, attributes = file["Oa08_radiance"][...], dict(file["Oa08_radiance"].attrs)
+    del file["Oa08_radiance"]
+    made = file.create_dataset("Oa08_radiance", data=raw.view(np.int16), chunks=(300, 400), compression="gzip")
+    for name in ("scale_factor", "add_offset"):
+        made.attrs[name] = attributes[name]
+    made.attrs["_FillValue"], made.attrs["_Unsigned"] = np.int16([-1]), "true"
+
+
+def test_a_band_that_is_stored_as_signed_gives_the_same_crop(day: Day) -> None:
+    folder = day.folders["land"]
+    with Altered(folder, Oa08_radiance=edited(folder / "Oa08_radiance.nc", signed)) as product:
+        crop = crop_scene(product, "reflectance")
+    assert (crop.rgb == day.crops["land"].rgb).all()
+    assert crop.numbers == day.crops["land"].numbers
+
+
+def test_a_band_of_another_type_is_refused(day: Day) -> None:
+    def wide(file: h5py.File) -> None:
+        raw = file["Oa06_radiance"][...]
+        del file["Oa06_radiance"]
+        file.create_dataset("Oa06_radiance", data=raw.astype(np.float32))
+
+    folder = day.folders["land"]
+    with (
+        Altered(folder, Oa06_radiance=edited(folder / "Oa06_radiance.nc", wide)) as product,
+        pytest.raises(ProductError, match="it is float32; expected uint16"),
+    ):
+        crop_scene(product, "reflectance")
+
+
+def test_strips_make_the_picture_and_the_numbers_that_the_whole_makes(day: Day) -> None:
+    """The window has gaps, saturation and a last strip of another height."""
+    window = Window(590, 0, 200, 1000)
+    with LocalProduct(day.folders["cloud"], synthetic=True) as product, Inflaters() as pool:
+        pixels = begin_pixels(product, window, pool)()
+        rgb, numbers = render_pixels("reflectance", pixels, pool)
+    rho = pixels.reflectances()
+    whole = render_reflectance(pixels.stored, rho)
+    paint_gaps(whole, pixels.fill, pixels.saturated)
+    assert (rgb == whole).all()
+    assert min(numbers.fill, numbers.saturated) > 0
+    assert numbers.fill == share(pixels.fill)
+    assert numbers.saturated == share(pixels.saturated)
+    assert numbers.cloud == share(cloudy(rho, pixels.saturated) & ~pixels.fill)
+    assert numbers.water == share(pixels.flags.open_water)
+    assert (numbers.texture, numbers.entropy) == (
+        texture(luma(whole), pixels.valid),
+        entropy(luma(whole), pixels.valid),
+    )
 
 
 def no_names(file: h5py.File) -> None:

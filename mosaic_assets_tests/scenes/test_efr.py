@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -15,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mosaic_assets.errors import ProductError
+from mosaic_assets.scenes.chunks import MEMORY_BYTES, Inflaters
 from mosaic_assets.scenes.efr import Window, centre_window, open_netcdf
 from mosaic_assets.scenes.local import CountingFile, MissingFileError
 
@@ -113,18 +116,78 @@ def test_only_the_chunks_of_the_window_are_read(tmp_path: Path) -> None:
     assert share < 4 / 64 + 0.02  # four of 64 chunks, and the directory
 
 
-def test_a_chunk_is_fetched_as_far_down_as_the_window_reaches_and_further_when_that_does_not_do(tmp_path: Path) -> None:
-    even = np.random.default_rng(4).integers(0, 60_000, (1000, 200)).astype(np.uint16)
-    uneven = even.copy()
-    uneven[500:] = 0  # the upper rows take nearly all of the bytes
-    for values, most in ((even, 0.6), (uneven, 1.7)):
-        path = tmp_path / "Oa08_radiance.nc"
-        path.write_bytes(file_with(values, chunks=(1000, 200), compression="gzip"))
-        with CountingFile(path) as handle:
-            found = read(cast(BinaryIO, handle), Window(100, 50, 400, 100), (1000, 200))
-            share = handle.bytes_read / path.stat().st_size
-        assert (found == values[100:500, 50:150]).all()
-        assert share < most
+class Far(io.BytesIO):
+    """A handle that is asked for ranges, and counts their bytes."""
+
+    fetched = 0
+
+    def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        bodies = [self.getvalue()[place : place + size] for place, size in ranges]
+        self.fetched += sum(map(len, bodies))
+        return bodies
+
+
+EVEN = np.random.default_rng(4).integers(0, 60_000, (1000, 200)).astype(np.uint16)
+UPPER = np.where(np.arange(1000)[:, None] < 500, EVEN, 0).astype(
+    np.uint16
+)  # the upper rows take nearly all of the bytes
+MIDDLE = Window(100, 50, 400, 100)
+
+
+@pytest.mark.parametrize(("values", "most"), [(EVEN, 0.6), (UPPER, 1.7)])
+def test_a_far_chunk_is_fetched_as_far_down_as_the_window_reaches_and_further_when_that_does_not_do(
+    values: np.ndarray, most: float
+) -> None:
+    content = file_with(values, chunks=(1000, 200), compression="gzip")
+    handle = Far(content)
+    assert (read(handle, MIDDLE, values.shape) == values[MIDDLE.slices]).all()
+    assert 0.3 < handle.fetched / len(content) < most
+
+
+def test_a_far_file_that_ends_too_early_is_damaged_not_half_read() -> None:
+    class Cut(Far):
+        def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+            return [body[: len(body) // 3] for body in super().read_ranges(ranges)]
+
+    with pytest.raises(ProductError, match="cut short"):
+        read(Cut(file_with(EVEN, chunks=(1000, 200), compression="gzip")), MIDDLE, EVEN.shape)
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("window", [Window(100, 50, 400, 100), Window(0, 0, 1000, 200), Window(990, 130, 10, 70)])
+def test_threads_read_what_one_thread_reads_also_when_the_file_is_closed_before(
+    window: Window, shuffle: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "Oa08_radiance.nc"
+    path.write_bytes(file_with(EVEN, chunks=(300, 70), compression="gzip", shuffle=shuffle))
+    with CountingFile(path) as handle, Inflaters() as pool:
+        with open_netcdf(cast(BinaryIO, handle), "a file", pool) as file:
+            begun = [file.begin_plane("Oa08_radiance", window, EVEN.shape) for _ in range(3)]
+            alone = file.plane("Oa08_radiance", window, EVEN.shape).raw
+        planes = [finish().raw for finish in begun]
+    for raw in (alone, *planes):
+        assert (raw == EVEN[window.slices]).all()
+
+
+def test_a_near_file_that_shrinks_while_it_is_read_is_damaged_not_half_read(tmp_path: Path) -> None:
+    path = tmp_path / "Oa08_radiance.nc"
+    path.write_bytes(file_with(EVEN, chunks=(300, 70), compression="gzip"))
+    with (
+        CountingFile(path) as handle,
+        Inflaters() as pool,
+        open_netcdf(cast(BinaryIO, handle), "a file", pool) as file,
+    ):
+        os.truncate(path, path.stat().st_size // 2)
+        with pytest.raises(ProductError, match="too early"):
+            file.begin_plane("Oa08_radiance", Window(0, 0, 1000, 200), EVEN.shape)()
+
+
+def test_arrays_of_a_scene_do_not_overlap_and_go_on_when_its_memory_is_used_up() -> None:
+    with Inflaters() as pool:
+        arrays = [pool.array((3, 5), np.uint16), *(pool.array((MEMORY_BYTES // 3,), np.uint8) for _ in range(4))]
+        for number, array in enumerate(arrays):
+            array[...] = number
+        assert [int(array.min()) for array in arrays] == [int(array.max()) for array in arrays] == [0, 1, 2, 3, 4]
 
 
 def test_the_real_300_m_subset_reads_as_by_the_netcdf_library() -> None:

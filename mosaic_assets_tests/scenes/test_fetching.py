@@ -24,7 +24,7 @@ from mosaic_assets.errors import (
 )
 from mosaic_assets.scenes.local import ChecksumError, LocalProduct, MissingFileError
 from mosaic_assets.scenes.names import EXAMPLE, parse_name
-from mosaic_assets.scenes.records import Product, RangeReader
+from mosaic_assets.scenes.records import NearReader, Product, RangeReader
 from mosaic_assets.scenes.remote import RemoteProduct
 from mosaic_assets.settings import Settings, load_settings
 from mosaic_assets.sources.copernicus import open_files

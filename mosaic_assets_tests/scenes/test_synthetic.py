@@ -28,7 +28,7 @@ from mosaic_assets.scenes.synthetic import (
     write_product,
 )
 from mosaic_assets.scenes.synthetic_ground import Frame, sun_cosines
-from mosaic_assets.scenes.ties import scene_places, sun_cosine
+from mosaic_assets.scenes.ties import MIN_SUN, Sun, read_sun, scene_places
 
 ROWS, COLUMNS = (
     96,
@@ -115,13 +115,27 @@ def test_places_and_sun_by_tie_points_are_those_of_each_pixel(product: Path) -> 
     rows, columns = np.arange(10, 70)[:, None], np.arange(30, 170)[None, :]
     lng, lat = spec.frame.places(rows, columns)
     with LocalProduct(product) as ours:
-        places, sun = scene_places(ours, window), sun_cosine(ours, window)
+        places, sun = scene_places(ours, window), read_sun(ours, window).cosine
     found = places.at(np.repeat(np.arange(10, 70), 140), np.tile(np.arange(30, 170), 60))
     metres = (
         np.hypot((found[:, 0] - lng.ravel()) * np.cos(np.radians(lat.ravel())), found[:, 1] - lat.ravel()) * 111_200
     )
     assert metres.max() < 1
     assert np.abs(sun - sun_cosines(lng, lat, spec.frame.lng, spec.name.start)).max() < 1e-5
+
+
+@given(st.integers(1, 70), st.integers(0, 69), st.integers(1, 200))
+def test_the_sun_between_tie_points_is_what_numpy_interpolates_and_never_below_its_limit(
+    across: int, first: int, columns: int
+) -> None:
+    first %= across
+    count = -(-(first + columns - 1) // across) + 1  # no more than are around the window
+    ties = np.random.default_rng(across * columns).random((3, count)).astype(np.float32)
+    sun = Sun(ties, across, first, columns)
+    at = (first + np.arange(columns)) / across
+    expected = np.stack([np.interp(at, np.arange(ties.shape[1]), row) for row in ties]).clip(MIN_SUN, 1)
+    assert np.abs(sun.cosine - expected).max() < 2e-7
+    assert (sun.strip(slice(1, 3)).cosine == sun.cosine[1:]).all()
 
 
 def test_the_same_specification_gives_the_same_bytes(product: Path, tmp_path: Path) -> None:
