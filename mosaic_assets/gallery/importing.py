@@ -20,7 +20,8 @@ from mosaic_assets.gallery.queries import IMPORT_REPORT, publish_query_set
 from mosaic_assets.gallery.query_files import NAME, QueryImage, QueryRow, look_at_query, overlaps
 from mosaic_assets.settings import Settings
 from mosaic_assets.store.files import publishing, write_bytes
-from mosaic_assets.store.gallery_db import StoredTile, foreign_tiles, open_gallery
+from mosaic_assets.store.foreign_gallery import foreign_tiles
+from mosaic_assets.store.gallery_db import StoredTile, open_gallery
 
 NO_LICENCE = "none stated by the publisher"
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mosaic_assets.core.checks import Check, CheckResult, Scope
+from mosaic_assets.core.checks import Check, CheckResult, Scope, result_of
 from mosaic_assets.core.colour import luma
 from mosaic_assets.errors import MosaicError
 from mosaic_assets.scenes.catalog import catalogue_path, read_catalogue
@@ -22,9 +22,6 @@ from mosaic_assets.scenes.recipes import RGB_BANDS, Band, render
 from mosaic_assets.scenes.records import SceneOutcome, SceneRecord
 from mosaic_assets.scenes.release import KINDS, release_path
 from mosaic_assets.settings import Settings
-
-EXAMPLES = 5
-"""Offenders named in a failed check."""
 
 LEAST_BITS = 1.0
 """Entropy of luma below which a picture shows nothing, bits."""
@@ -58,7 +55,7 @@ def crops_are_whole(settings: Settings, scope: Scope) -> CheckResult:
             continue
         if len(content) != record.size_bytes:
             problems.append(f"{record.name.text}: {len(content)} bytes, the manifest says {record.size_bytes}")
-    return _result(problems, f"{looked} crop(s) ({scope})")
+    return result_of(problems, f"{looked} crop(s) ({scope})")
 
 
 def crops_are_pictures(settings: Settings, scope: Scope) -> CheckResult:
@@ -79,7 +76,7 @@ def crops_are_pictures(settings: Settings, scope: Scope) -> CheckResult:
             problems.append(f"{record.name.text}: {found[0]} {found[1]}")
         elif (bits := entropy(luma(pixels))) < LEAST_BITS:
             problems.append(f"{record.name.text}: its luma has {bits:.2f} bits")
-    return _result(problems, f"{len(records)} crop(s) ({scope})")
+    return result_of(problems, f"{len(records)} crop(s) ({scope})")
 
 
 def crop_manifests_are_complete(settings: Settings, scope: Scope) -> CheckResult:
@@ -97,7 +94,7 @@ def crop_manifests_are_complete(settings: Settings, scope: Scope) -> CheckResult
         kept = {crop_path(settings, record) for record in records if record.outcome is SceneOutcome.KEPT}
         problems += [f"{path.name} has no row" for path in crops_of_day(settings, day) if path not in kept]
         problems += [f"{record.name.text}: no {', '.join(gaps)}" for record in records if (gaps := _gaps(record))]
-    return _result(problems, f"{scenes} scene(s) of {len(_days(settings, scope))} day(s) ({scope})")
+    return result_of(problems, f"{scenes} scene(s) of {len(_days(settings, scope))} day(s) ({scope})")
 
 
 def crop_footprints_lie_in_their_scenes(settings: Settings, scope: Scope) -> CheckResult:
@@ -115,7 +112,7 @@ def crop_footprints_lie_in_their_scenes(settings: Settings, scope: Scope) -> Che
             problems.append(f"{record.name.text}: {outside:.1%} of the crop lie outside its scene")
         if record.centre is None or not shapely.contains_xy(crop, *record.centre):
             problems.append(f"{record.name.text}: its centre {record.centre} lies outside the crop")
-    return _result(problems, f"{len(records)} crop(s) ({scope})")
+    return result_of(problems, f"{len(records)} crop(s) ({scope})")
 
 
 def crops_belong_to_their_day(settings: Settings, scope: Scope) -> CheckResult:
@@ -125,7 +122,7 @@ def crops_belong_to_their_day(settings: Settings, scope: Scope) -> CheckResult:
         records = read_manifest(settings, day)
         scenes += len(records)
         problems += [f"{record.name.text} in {day}" for record in records if record.name.day != day]
-    return _result(problems, f"{scenes} scene(s) ({scope})")
+    return result_of(problems, f"{scenes} scene(s) ({scope})")
 
 
 def recipes_give_golden_pixels(settings: Settings, scope: Scope) -> CheckResult:
@@ -137,7 +134,7 @@ def recipes_give_golden_pixels(settings: Settings, scope: Scope) -> CheckResult:
             found = golden_pixel(recipe, steps, fluxes, angle)
             if found != colour:
                 problems.append(f"{recipe} makes {found} of {steps}, expected {colour}")
-    return _result(problems, f"{len(GOLDEN)} pixels ({scope})")
+    return result_of(problems, f"{len(GOLDEN)} pixels ({scope})")
 
 
 def golden_pixel(
@@ -160,7 +157,7 @@ def releases_match_their_checksums(settings: Settings, scope: Scope) -> CheckRes
         if path.is_file():
             found.append(kind)
             problems += _checksum_problems(path)
-    return _result(problems, f"release(s): {', '.join(found) or 'none'} ({scope})")
+    return result_of(problems, f"release(s): {', '.join(found) or 'none'} ({scope})")
 
 
 CROP_CHECKS: tuple[Check, ...] = tuple(
@@ -223,10 +220,3 @@ def _checksum_problems(path: Path) -> list[str]:
     except (OSError, IndexError, UnicodeDecodeError) as error:
         return [f"{path.name}: its checksum cannot be read ({error}); run `mosaic scenes release` again"]
     return [] if found == expected else [f"{path.name} has the sha256 {found[:16]}..., expected {expected[:16]}..."]
-
-
-def _result(problems: Sequence[str], looked_at: str) -> CheckResult:
-    if not problems:
-        return CheckResult(True, looked_at)
-    some = "; ".join(problems[:EXAMPLES]) + ("; ..." if len(problems) > EXAMPLES else "")
-    return CheckResult(False, f"{len(problems)} problem(s) in {looked_at}: {some}", {"problems": list(problems[:100])})

@@ -28,6 +28,7 @@ from mosaic_assets.store.sqlite import (
     explaining_sqlite,
     has_database,
     open_database,
+    read_only,
 )
 
 SCHEMA_VERSION = 1
@@ -332,7 +333,7 @@ def _refuse_other_databases(path: Path) -> None:
     """Say what an existing file is when it is no gallery of ours, before anything is added to it."""
     if not has_database(path):
         return
-    with explaining_sqlite(path), contextlib.closing(_read_only(path)) as connection:
+    with explaining_sqlite(path), contextlib.closing(read_only(path)) as connection:
         owner = connection.execute("PRAGMA application_id").fetchone()[0]
         names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if "ge_tiles" in names and owner != APPLICATION_ID:
@@ -356,37 +357,6 @@ def _grid_of(connection: sqlite3.Connection, path: Path, new: Grid | None) -> Gr
         return grid_named(row[0])
     except UnknownNameError as error:
         raise DatabaseError(f"{path} is in a grid that is not known here: {error}") from error
-
-
-def foreign_tiles(path: Path) -> Iterator[StoredTile]:
-    """Yield the tiles of any database with reference 4's table ``ge_tiles``; the file is only read.
-
-    Raises
-    ------
-    GalleryError
-        The file does not exist, or has no such table or columns.
-    """
-    if not has_database(path):
-        raise GalleryError(f"reading tiles of {path}: there is no such database; check the path")
-    with explaining_sqlite(path), contextlib.closing(_read_only(path)) as connection:
-        columns = [row[1] for row in connection.execute("PRAGMA table_info(ge_tiles)")]
-        wanted = ["zoom_level", "tile_column", "tile_row", "time_", "tile_data"]
-        if not set(wanted) <= set(columns):
-            raise GalleryError(
-                f"{path} is not a gallery: expected a table ge_tiles with {', '.join(wanted)}, found "
-                f"{', '.join(columns) or 'no such table'}; give a database as reference 4 has it"
-            )
-        for z, x, y, when, data in connection.execute(f"SELECT {', '.join(wanted)} FROM ge_tiles ORDER BY rowid"):
-            if not (isinstance(z, int) and isinstance(x, int) and isinstance(y, int) and isinstance(data, bytes)):
-                raise GalleryError(
-                    f"{path}: a row of ge_tiles has zoom {z!r}, column {x!r}, row {y!r} and {type(data).__name__} as its picture; "
-                    "expected whole numbers and bytes; mend or delete the row"
-                )
-            yield StoredTile(Tile(x, y, z), str(when or ""), data)
-
-
-def _read_only(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=30.0)
 
 
 def _place(tile: Tile) -> tuple[int, int, int]:

@@ -39,9 +39,7 @@ def explaining_sqlite(path: Path) -> Iterator[None]:
         ) from error
 
 
-def open_database(
-    path: Path, schema: str, version: int, *, create: bool, write: bool = False
-) -> sqlite3.Connection:
+def open_database(path: Path, schema: str, version: int, *, create: bool, write: bool = False) -> sqlite3.Connection:
     """Open a database, creating it with ``schema`` when it does not exist and ``create`` is true.
 
     Autocommit is on: transactions are those of `atomic` and no others. Without ``create`` or
@@ -126,6 +124,11 @@ def _create(path: Path, schema: str, version: int) -> None:
             with atomic(connection):
                 _apply(connection, schema, version)
                 connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+
+
+def read_only(path: Path) -> sqlite3.Connection:
+    """Open a database of whomever for reading; nothing is asked of it."""
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=30.0)
 
 
 @contextlib.contextmanager

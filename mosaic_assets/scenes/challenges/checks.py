@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
-from mosaic_assets.core.checks import Check, CheckResult, Scope
+from mosaic_assets.core.checks import Check, CheckResult, Scope, result_of
 from mosaic_assets.scenes.challenges.benchmark import missing_measurements
 from mosaic_assets.scenes.challenges.results import Row, read_results, results_path
 from mosaic_assets.settings import Settings
 
-EXAMPLES = 5
-"""Offenders named in a failed check."""
 RANGES: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("iou", "precision", "recall", "f1", "accuracy", "cloud_share", "reference_share"), (0, 1)),
     **dict.fromkeys(("hits", "false_alarms", "misses", "clear", "seconds"), (0, float("inf"))),
@@ -33,7 +30,7 @@ def complete(challenge: str) -> Run:
             return CheckResult(True, "nothing was measured yet")
         missing = missing_measurements(settings, challenge)
         problems = [f"{row['method']} on {row['picture']}: {row.get('note') or 'not measured'}" for row in missing]
-        return _result(problems, f"{len(_rows(settings, challenge))} measurement(s)")
+        return result_of(problems, f"{len(_rows(settings, challenge))} measurement(s)")
 
     return every_method_is_measured
 
@@ -46,7 +43,7 @@ def in_range(challenge: str) -> Run:
         del scope
         rows = _rows(settings, challenge)
         problems = [problem for row in rows for problem in _range_problems(row)]
-        return _result(problems, f"{len(rows)} measurement(s)")
+        return result_of(problems, f"{len(rows)} measurement(s)")
 
     return scores_are_in_range
 
@@ -56,7 +53,7 @@ def lossless_codecs_lose_nothing(settings: Settings, scope: Scope) -> CheckResul
     del scope
     rows = [row for row in _rows(settings, "compression") if row["lossless"] and not row["note"]]
     problems = [f"{row['method']} on {row['picture']}: {row['psnr']:.2f} dB" for row in rows if not row["equal"]]
-    return _result(problems, f"{len(rows)} picture(s) encoded without loss")
+    return result_of(problems, f"{len(rows)} picture(s) encoded without loss")
 
 
 def _range_problems(row: Row) -> list[str]:
@@ -78,14 +75,6 @@ def _range_problems(row: Row) -> list[str]:
 
 def _rows(settings: Settings, challenge: str) -> list[Row]:
     return read_results(results_path(settings, challenge), challenge)
-
-
-def _result(problems: Sequence[str], looked_at: str) -> CheckResult:
-    if not problems:
-        return CheckResult(True, looked_at)
-    some = "; ".join(problems[:EXAMPLES]) + ("; ..." if len(problems) > EXAMPLES else "")
-    details: dict[str, Any] = {"problems": list(problems[:100])}
-    return CheckResult(False, f"{len(problems)} problem(s) in {looked_at}: {some}", details)
 
 
 ASSETS = {"clouds": "cloud_benchmark", "noise": "denoise_benchmark", "compression": "compression_benchmark"}
