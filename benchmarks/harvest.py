@@ -4,7 +4,8 @@
 
 Both ask the same tile server for the same real tiles, on the same cores, with 20 requests under way, and write a library on
 the same disk: (a) an empty one, where every tile is kept, (b) one whose buckets are mostly full. Ours is the whole way: a
-planned round, its file made durable, the merge into the library with every picture made durable.
+planned round, its file made durable, the merge into the library with every picture made durable. Takes some 5 GB of disk
+until it ends; wait five minutes between two runs on the same disk.
 """
 
 from __future__ import annotations
@@ -104,14 +105,16 @@ def reference(home: Path, port: int, cap: int, *, late_png: bool = False) -> int
 
 
 def measure(contender: Callable[[Path, int, int], int], template: Path, cap: int, folder: Path, skip: int) -> Run:
-    """Run a contender on a copy of a home, with a server of its own that has served ``skip`` tiles already."""
+    """Run a contender on a copy of a home, with a server of its own that has served ``skip`` tiles already.
+
+    What it leaves stays until all is measured: for some minutes ext4 goes past inodes that were just freed one by one,
+    which would cost the next contender 0.5 ms a file.
+    """
     home = Path(tempfile.mkdtemp(dir=folder)) / "home"
     shutil.copytree(template, home)
     os.sync()  # what was copied must not be written during the measurement
     with running_tile_server(skip=skip) as (process, port, _):
-        run = timed(lambda: contender(home, port, cap), process.pid)
-    shutil.rmtree(home.parent)
-    return run
+        return timed(lambda: contender(home, port, cap), process.pid)
 
 
 def server_ceiling(seconds: float = 2.0) -> float:

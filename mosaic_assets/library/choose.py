@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mosaic_assets.core.near import NearIndex
 from mosaic_assets.core.phash import from_hex
@@ -43,6 +44,27 @@ class Decision:
     placeholders: set[str] = field(default_factory=set)
 
 
+class KnownHashes:
+    """The hashes of the library's tiles but the featureless ones, read and indexed once for all rounds of a merge."""
+
+    def __init__(self, database: LibraryDatabase) -> None:
+        self._database = database
+        self._index: NearIndex | None = None
+
+    def near(self, codes: NDArray[np.uint64], bits: int) -> NDArray[np.bool_]:
+        """Whether a hash of the library lies within so many bits of each."""
+        if self._index is None:
+            self._index = NearIndex(_textured(self._database.hashes()))
+        return self._index.near(codes, bits)
+
+    def follow(self, decision: Decision) -> None:
+        """Note what a round that is in the library now added to it."""
+        if decision.evicted:
+            self._index = None
+        elif self._index is not None:
+            self._index.add(_textured(from_hex([row["phash"] for row in decision.keep])))
+
+
 class Duplicates:
     """Tells whether a picture is known by its hash, while a round's tiles are gone through in order.
 
@@ -53,7 +75,12 @@ class Duplicates:
     """
 
     def __init__(
-        self, candidates: Sequence[dict[str, Any]], database: LibraryDatabase, settings: Settings, synthetic: bool
+        self,
+        candidates: Sequence[dict[str, Any]],
+        database: LibraryDatabase,
+        hashes: KnownHashes,
+        settings: Settings,
+        synthetic: bool,
     ) -> None:
         near = settings.duplicates == "near" or (settings.duplicates == "auto" and not synthetic)
         self._bits = settings.duplicate_distance if near else None
@@ -64,8 +91,8 @@ class Duplicates:
         if self._bits is not None:
             rest = [row for row in candidates if row["phash"] not in FLAT_HASHES]
             codes = from_hex([row["phash"] for row in rest])
-            known = NearIndex(_textured(database.hashes())).near(codes, self._bits)
-            self._known = dict(zip((row["position"] for row in rest), known.tolist(), strict=True))
+            known = hashes.near(codes, self._bits).tolist()
+            self._known = dict(zip((row["position"] for row in rest), known, strict=True))
 
     def reason(self, row: dict[str, Any]) -> str:
         """Say why a candidate is a duplicate, or ''."""
@@ -83,22 +110,27 @@ class Duplicates:
             self._own.add(_code(row))
 
 
-def _code(row: dict[str, Any]) -> np.ndarray[Any, np.dtype[np.uint64]]:
+def _code(row: dict[str, Any]) -> NDArray[np.uint64]:
     return from_hex([row["phash"]])
 
 
-def _textured(codes: np.ndarray[Any, np.dtype[np.uint64]]) -> np.ndarray[Any, np.dtype[np.uint64]]:
+def _textured(codes: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return codes[~np.isin(codes, from_hex(sorted(FLAT_HASHES)))]
 
 
 def decide(
-    rows: Sequence[dict[str, Any]], header: RoundHeader, database: LibraryDatabase, settings: Settings
+    rows: Sequence[dict[str, Any]],
+    header: RoundHeader,
+    database: LibraryDatabase,
+    hashes: KnownHashes,
+    settings: Settings,
 ) -> Decision:
     """Choose a round's tiles to keep, in the order of their positions; changes nothing.
 
     Parameters
     ----------
     rows : all rows of the round, without bodies, ordered by position.
+    hashes : of the tiles in ``database``.
     """
     repeated, evicted = _placeholders(rows, header, database)
     candidates = [row for row in rows if row["outcome"] == Outcome.CANDIDATE]
@@ -108,7 +140,7 @@ def decide(
     buckets_before = int((counts > 0).sum())
     for tile in evicted:
         counts[tile.bucket_id] -= 1
-    duplicates = Duplicates(candidates, database, settings, header.synthetic)
+    duplicates = Duplicates(candidates, database, hashes, settings, header.synthetic)
     decision = Decision(evicted=evicted, placeholders=repeated)
     for row in rows:
         bucket, outcome, detail = row["bucket_id"], Outcome(row["outcome"]), ""

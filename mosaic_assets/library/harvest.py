@@ -7,6 +7,8 @@ any machine, and one that is killed leaves no trace. Running it again plans the 
 from __future__ import annotations
 
 import contextlib
+import functools
+import itertools
 import threading
 import time
 from collections import Counter
@@ -15,16 +17,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mosaic_assets import __version__
-from mosaic_assets.core.csquare_codes import encode
-from mosaic_assets.core.records import Fetched, Outcome, Tile
-from mosaic_assets.core.tiles import bounds_of
+from mosaic_assets.core.records import Fetched
 from mosaic_assets.library.biomes import find_biome
 from mosaic_assets.library.centroids import BUCKETS, Centroids, load_centroids
-from mosaic_assets.library.judge import Judgement, hash_of, judge, new_canvas
+from mosaic_assets.library.judge import Judgement, Keep, hash_of, judge, new_canvas
 from mosaic_assets.library.plan import Plan, plan_round
+from mosaic_assets.library.rows import places_of, rows_of
+from mosaic_assets.library.staging import Stager, staging
 from mosaic_assets.settings import Settings
 from mosaic_assets.sources.limits import map_in_order
 from mosaic_assets.sources.records import BulkUse, SourceRecord
@@ -40,16 +45,15 @@ from mosaic_assets.store.rounds import (
 )
 
 if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
+
     from mosaic_assets.sources.base import TileSource
 
-BATCH = 64
-"""Tiles judged together, at most; a batch of decoded pictures takes 12 MiB."""
+BATCH = 32
+"""Tiles judged together, at most; a batch of decoded pictures takes 6 MiB."""
 
 BATCH_BYTES = 4 << 20
 """Source bytes after which a batch is full, however few its tiles: a server may send pictures of the largest size."""
-
-CSQUARE_RESOLUTION = 0.1
-"""Resolution of the c-square kept with each tile, degrees: the next larger than a zoom-15 tile."""
 
 PROVIDER_WAIT_S = 3 * 3600.0
 """How long a round waits for another that talks to the same rate-limited provider, seconds."""
@@ -118,11 +122,16 @@ def harvest_round(
             stack.enter_context(holding(lock, f"harvesting from {record.name}", wait_s=PROVIDER_WAIT_S))
         opened = source or stack.enter_context(open_source(settings.source, settings))
         answers = stack.enter_context(contextlib.closing(opened.fetch(plan.tiles)))
-        judged = judge_in_order(answers, centroids, _full_buckets(settings), settings.workers)
-        with writing_round(settings.harvest, name, plan.round) as writer, contextlib.closing(judged):
-            counts = _write(writer, plan, judged, progress)
-            seconds = time.perf_counter() - began
-            writer.finish(_header(plan, record, settings, centroids, counts, seconds))
+        room = _room(settings)
+        full = frozenset((room <= 0).nonzero()[0].tolist())
+        # Published first, staged pictures second: without their round they are nothing.
+        stager = stack.enter_context(staging(settings, name, plan.round, len(plan.tiles), room))
+        writer = stack.enter_context(writing_round(settings.harvest, name, plan.round))
+        judged = judge_in_order(answers, centroids, full, settings.workers, stager.offer if stager else None)
+        with contextlib.closing(judged):
+            counts = _write(writer, plan, judged, stager, progress)
+        seconds = time.perf_counter() - began
+        writer.finish(_header(plan, record, settings, centroids, counts, seconds))
     return HarvestReport(
         biome=name,
         round=plan.round,
@@ -145,26 +154,35 @@ class _Counts:
 
 
 def judge_in_order(
-    answers: Iterable[Fetched], centroids: Centroids, full: frozenset[int], workers: int
+    answers: Iterable[Fetched], centroids: Centroids, full: frozenset[int], workers: int, keep: Keep | None = None
 ) -> Generator[list[Judgement]]:
     """Judge answers in batches on all workers while further ones are fetched; yield the batches in their order.
 
-    At most ``workers + 1`` batches are judged or waiting at a time, whatever the number of answers: that many times
-    `BATCH_BYTES` and a body, and ``workers`` canvases of 12 MiB, are what this keeps in memory.
+    At most ``workers + 2`` batches are judged or waiting at a time, whatever the number of answers: that many times
+    `BATCH_BYTES` and a body, and ``workers`` canvases of 6 MiB, are what this keeps in memory. ``keep`` is told of
+    candidates in the workers' threads.
     """
-    from threadpoolctl import threadpool_limits
-
     tree = centroids.tree()
     own = threading.local()
 
     def work(batch: list[Fetched]) -> list[Judgement]:
         if not hasattr(own, "canvas"):
             own.canvas = new_canvas(BATCH)
-        return judge(batch, tree, full, own.canvas)
+        return judge(batch, tree, full, own.canvas, keep)
 
     # Matrix products on threads of their own would get in the way of the workers.
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(workers, thread_name_prefix="judge") as pool:
-        yield from map_in_order(work, _batches(answers), pool, workers + 1)
+    with _blas().limit(limits=1, user_api="blas"), ThreadPoolExecutor(workers, thread_name_prefix="judge") as pool:
+        yield from map_in_order(work, _batches(answers), pool, workers + 2)
+
+
+@functools.cache
+def _blas() -> ThreadpoolController:
+    """The libraries that multiply matrices, looked for once: going through all that a process has loaded takes 10 ms."""
+    import numpy.linalg  # noqa: F401
+    import scipy.linalg  # noqa: F401
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def _batches(answers: Iterable[Fetched]) -> Generator[list[Fetched]]:
@@ -195,12 +213,19 @@ def _with_hashes_of_repeats(batch: list[Judgement], seen: set[str]) -> list[Judg
     return hashed
 
 
-def _write(writer: RoundWriter, plan: Plan, batches: Iterable[list[Judgement]], progress: Progress | None) -> _Counts:
+def _write(
+    writer: RoundWriter,
+    plan: Plan,
+    batches: Iterable[list[Judgement]],
+    stager: Stager | None,
+    progress: Progress | None,
+) -> _Counts:
     counts, position = _Counts(), 0
     seen: set[str] = set()
+    places = places_of(plan.tiles)
     for judged in batches:
         batch = _with_hashes_of_repeats(judged, seen)
-        rows = _rows(plan.tiles[position : position + len(batch)], position, batch)
+        rows = rows_of(list(itertools.islice(places, len(batch))), batch, stager)
         writer.append(rows)
         counts.outcomes.update(row["outcome"] for row in rows)
         counts.buckets.update(item.bucket_id for item in batch if item.bucket_id is not None)
@@ -211,45 +236,6 @@ def _write(writer: RoundWriter, plan: Plan, batches: Iterable[list[Judgement]], 
     if position != len(plan.tiles):
         raise RuntimeError(f"the source gave {position} answers for {len(plan.tiles)} tiles")  # a bug of the source
     return counts
-
-
-def _rows(tiles: list[Tile], first: int, batch: list[Judgement]) -> list[dict[str, Any]]:
-    zoom = tiles[0].z
-    west, south, east, north = bounds_of([t.x for t in tiles], [t.y for t in tiles], zoom)
-    squares = encode((west + east) / 2, (south + north) / 2, CSQUARE_RESOLUTION)
-    rows = []
-    for index, (tile, item) in enumerate(zip(tiles, batch, strict=True)):
-        answer = item.fetched
-        if answer.tile != tile:
-            raise RuntimeError(f"the source answered {answer.tile} where {tile} was asked")  # a bug of the source
-        lab = item.lab or (None, None, None)
-        rows.append(
-            {
-                "position": first + index,
-                "z": tile.z,
-                "x": tile.x,
-                "y": tile.y,
-                "west": west[index],
-                "south": south[index],
-                "east": east[index],
-                "north": north[index],
-                "csquare": str(squares[index]),
-                "outcome": str(item.outcome),
-                "detail": item.detail,
-                "bucket_id": item.bucket_id,
-                "phash": item.phash,
-                "mean_l": lab[0],
-                "mean_a": lab[1],
-                "mean_b": lab[2],
-                "fetched_at": utc(answer.fetched_at),
-                "etag": answer.etag,
-                "content_type": answer.content_type,
-                "sha256": item.sha256,
-                "bytes": len(answer.body or b""),
-                "body": answer.body if item.outcome is Outcome.CANDIDATE else None,
-            }
-        )
-    return rows
 
 
 def _header(
@@ -293,9 +279,10 @@ def _acknowledgement(record: SourceRecord, settings: Settings) -> str:
     return f"the user acknowledged {record.terms_url or 'the terms of ' + record.name}; bulk use: {record.bulk_use}"
 
 
-def _full_buckets(settings: Settings) -> frozenset[int]:
-    if not has_library(settings.library):
-        return frozenset()
-    with open_library(settings.library) as database:
-        counts = database.bucket_counts(BUCKETS)
-    return frozenset((counts >= settings.bucket_cap).nonzero()[0].tolist())
+def _room(settings: Settings) -> NDArray[np.int64]:
+    """How many more tiles each bucket may hold, int64 (5000,); below 0 where the cap was lowered."""
+    kept = np.zeros(BUCKETS, np.int64)
+    if has_library(settings.library):
+        with open_library(settings.library) as database:
+            kept = database.bucket_counts(BUCKETS)
+    return settings.bucket_cap - kept

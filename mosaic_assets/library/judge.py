@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -41,6 +41,10 @@ class Judgement:
     sha256: str = ""
 
 
+Keep = Callable[[Judgement, NDArray[np.uint8]], None]
+"""Told of a candidate and its picture, uint8 (256, 256, 3), whose memory is used anew afterwards."""
+
+
 def tile_id(imagery: str, release: str, tile: Tile) -> str:
     """The tile's id: shaped like a version 4 UUID, but the same on every machine.
 
@@ -60,7 +64,11 @@ def assign_buckets(lab: NDArray[np.float64], tree: cKDTree) -> NDArray[np.int64]
 
 
 def judge(
-    answers: Sequence[Fetched], tree: cKDTree, full: frozenset[int], canvas: NDArray[np.uint8] | None = None
+    answers: Sequence[Fetched],
+    tree: cKDTree,
+    full: frozenset[int],
+    canvas: NDArray[np.uint8] | None = None,
+    keep: Keep | None = None,
 ) -> list[Judgement]:
     """Judge a batch of answers.
 
@@ -71,6 +79,7 @@ def judge(
     full : buckets that hold the cap already; a tile of theirs ends here, its hash is not computed and its bytes are
         not kept.
     canvas : uint8 (n, 256, 256, 3), n >= len(answers); memory to decode into, used anew for every batch.
+    keep : told of every candidate while its picture is at hand.
 
     Returns
     -------
@@ -90,7 +99,12 @@ def judge(
         else:
             seen.append(index)
     if seen:
-        judged.update(_judge_pictures(answers, seen, canvas[: len(seen)], tree, full))
+        images = canvas[: len(seen)]
+        found, candidates = _judge_pictures(answers, seen, images, tree, full)
+        judged.update(found)
+        for index, image in zip(candidates, images, strict=False):
+            if keep:
+                keep(found[index], image)
     return [judged[index] for index in range(len(answers))]
 
 
@@ -107,7 +121,8 @@ def hash_of(body: bytes) -> str | None:
 
 def _judge_pictures(
     answers: Sequence[Fetched], seen: list[int], images: NDArray[np.uint8], tree: cKDTree, full: frozenset[int]
-) -> dict[int, Judgement]:
+) -> tuple[dict[int, Judgement], list[int]]:
+    """Judge the answers ``seen``, whose pictures are given; and say whose pictures ``images`` begins with afterwards."""
     lab = lab_of(images)
     buckets = assign_buckets(lab, tree).tolist()
     wanted = [place for place, bucket in enumerate(buckets) if bucket not in full]
@@ -115,7 +130,7 @@ def _judge_pictures(
         if place != index:
             images[place] = images[index]
     codes = dict(zip(wanted, to_hex(phash(images[: len(wanted)])), strict=True))
-    return {
+    judged = {
         index: Judgement(
             answers[index],
             Outcome.CANDIDATE if place in codes else Outcome.BUCKET_FULL,
@@ -127,3 +142,4 @@ def _judge_pictures(
         )
         for place, (index, bucket, colour) in enumerate(zip(seen, buckets, lab.tolist(), strict=True))
     }
+    return judged, [seen[place] for place in wanted]

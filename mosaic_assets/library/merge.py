@@ -5,7 +5,8 @@ first. A round goes in whole or not at all:
 
 1. what to keep is decided in memory,
 2. the pictures' paths are announced in ``pending``,
-3. the pictures are written to ``temp/``, made durable and renamed into their buckets,
+3. pictures that the harvest made ahead are moved into their buckets, the others written to ``temp/``, made durable and
+   renamed,
 4. one transaction writes rows, hits, discards and the ledger, and clears ``pending``.
 
 A crash before 4 leaves announced pictures without rows; the next merge removes them and starts the round over.
@@ -16,7 +17,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,8 +27,9 @@ from mosaic_assets.core.records import Outcome
 from mosaic_assets.core.storage import TileFormat, suffix_of
 from mosaic_assets.errors import CentroidsError
 from mosaic_assets.library.centroids import BUCKETS, CENTROIDS_META, load_centroids
-from mosaic_assets.library.choose import REPEATED, Decision, decide
+from mosaic_assets.library.choose import REPEATED, Decision, KnownHashes, decide
 from mosaic_assets.library.publish import remove_pictures, write_pictures
+from mosaic_assets.library.staging import Staged, clear_leftovers, drop_staged
 from mosaic_assets.settings import Settings
 from mosaic_assets.store.files import explaining_refusals, holding, make_folder
 from mosaic_assets.store.library_db import LibraryDatabase, LibraryRow, MergedRound, has_library, open_library
@@ -62,11 +64,13 @@ class MergeReport:
     bytes_written: int
     seconds: float
     outcomes: dict[str, int] = field(default_factory=dict)
+    leftover_bytes: int = 0
+    """Size of the pictures made ahead that killed harvests and merges had left, and that are removed now."""
 
 
 def unmerged_rounds(settings: Settings, database: LibraryDatabase | None) -> list[tuple[int, str]]:
     """(round, biome) of the published rounds that are not in the library, in merging order."""
-    done = {(merged.round, merged.biome) for merged in database.rounds()} if database else set()
+    done = database.merges() if database else {}
     published = published_rounds(settings.harvest)
     return sorted((n, biome) for biome, numbers in published.items() for n in numbers if (n, biome) not in done)
 
@@ -100,22 +104,25 @@ def merge_rounds(settings: Settings, *, progress: Callable[[int], None] | None =
     with holding(library / ".merge.lock", "merging harvested rounds", wait_s=LOCK_WAIT_S):
         centroids = load_centroids(library)
         with open_library(library, create=True) as database:
-            _recover(settings, database)
+            freed = _recover(settings, database)
             if database.meta(CENTROIDS_META) is None:
                 database.set_meta(CENTROIDS_META, centroids.record.sha256)
                 database.set_meta("colour_method", centroids.record.colour_method)
-            number = max((merged.merge_number for merged in database.rounds()), default=0) + 1
+            number = max(database.merges().values(), default=0) + 1
             done: list[tuple[MergedRound, int, int]] = []
+            hashes = KnownHashes(database)
             for round_number, biome in unmerged_rounds(settings, database):
                 path = round_path(settings.harvest, biome, round_number)
-                done.append(_merge_one(settings, database, path, centroids.record.sha256, number))
+                done.append(_merge_one(settings, database, hashes, path, centroids.record.sha256, number))
                 if progress:
                     progress(done[-1][0].planned)
             _drop_merged_bodies(settings, database)
-            return _report(database, done, time.perf_counter() - began)
+            return _report(database, done, freed, time.perf_counter() - began)
 
 
-def _report(database: LibraryDatabase, done: list[tuple[MergedRound, int, int]], seconds: float) -> MergeReport:
+def _report(
+    database: LibraryDatabase, done: list[tuple[MergedRound, int, int]], freed: int, seconds: float
+) -> MergeReport:
     outcomes: Counter[str] = Counter()
     for merged, _, _ in done:
         outcomes.update(merged.outcomes)
@@ -128,11 +135,15 @@ def _report(database: LibraryDatabase, done: list[tuple[MergedRound, int, int]],
         bytes_written=sum(written for _, written, _ in done),
         seconds=seconds,
         outcomes=dict(sorted(outcomes.items())),
+        leftover_bytes=freed,
     )
 
 
-def _recover(settings: Settings, database: LibraryDatabase) -> None:
-    """Undo what a killed merge left: scratch files, and announced pictures that never got their rows."""
+def _recover(settings: Settings, database: LibraryDatabase) -> int:
+    """Undo what a killed merge left: scratch files, and announced pictures that never got their rows.
+
+    What it and killed harvests left of pictures made ahead goes, too; return how many bytes that was.
+    """
     temp = make_folder(settings.library / "temp")
     with explaining_refusals("clearing up after an interrupted merge", temp):
         for leftover in temp.iterdir():
@@ -148,10 +159,16 @@ def _recover(settings: Settings, database: LibraryDatabase) -> None:
     if len(database.hashes()) != database.count():  # a library from before they were packed, or mended by hand
         with database.writing():
             database.pack_hashes()
+    return clear_leftovers(settings, database.merges())
 
 
 def _merge_one(
-    settings: Settings, database: LibraryDatabase, path: Path, centroids_sha256: str, merge_number: int
+    settings: Settings,
+    database: LibraryDatabase,
+    hashes: KnownHashes,
+    path: Path,
+    centroids_sha256: str,
+    merge_number: int,
 ) -> tuple[MergedRound, int, int]:
     header = read_header(path)
     if header.centroids_sha256 != centroids_sha256:
@@ -160,11 +177,11 @@ def _merge_one(
             f"move the round file away to harvest it anew, or restore the library's own centroids.npy"
         )
     rows = list(itertools.chain.from_iterable(read_rows(path, bodies=False)))
-    decision = decide(rows, header, database, settings)
+    decision = decide(rows, header, database, hashes, settings)
     suffixes = _suffixes(settings, path, {row["position"] for row in decision.keep})
     library_rows = [_library_row(row, header, settings, suffixes[row["position"]]) for row in decision.keep]
     database.announce(row.filepath for row in library_rows)
-    written = write_pictures(settings, path, {row.position: row for row in library_rows})
+    written = write_pictures(settings, path, {row.position: row for row in library_rows}, _staged(decision.keep))
     removed = [row.filepath for row in decision.evicted]
     merged = _ledger_line(header, decision, merge_number)
     with database.writing():
@@ -176,11 +193,22 @@ def _merge_one(
         database.add_round(merged)
         database.clear_pending()
         database.mark_pending(removed)  # a crash before the next line leaves their removal to the next merge
+    hashes.follow(decision)
     if removed:
         remove_pictures(settings, removed)
         with database.writing():
             database.clear_pending()
+    drop_staged(settings, header.biome, header.round)
     return merged, written, len(removed)
+
+
+def _staged(rows: Iterable[dict[str, Any]]) -> dict[int, Staged]:
+    """What the pictures must be that the harvest made ahead, by position; rounds of older versions have none."""
+    return {
+        row["position"]: Staged(row["staged_bytes"], row["staged_crc32"])
+        for row in rows
+        if row.get("staged_crc32") is not None
+    }
 
 
 def _suffixes(settings: Settings, path: Path, positions: set[int]) -> dict[int, str]:
@@ -188,8 +216,7 @@ def _suffixes(settings: Settings, path: Path, positions: set[int]) -> dict[int, 
     chosen = TileFormat(settings.tile_format)
     if chosen is not TileFormat.SOURCE:
         return dict.fromkeys(positions, suffix_of(b"", chosen))
-    bodies = read_bodies(path) if positions else ()
-    return {position: suffix_of(body or b"", chosen) for position, body in bodies if position in positions}
+    return {position: suffix_of(body or b"", chosen) for position, body in read_bodies(path, positions)}
 
 
 def _library_row(row: dict[str, Any], header: RoundHeader, settings: Settings, suffix: str) -> LibraryRow:
@@ -235,10 +262,10 @@ def _drop_merged_bodies(settings: Settings, database: LibraryDatabase) -> None:
     if settings.keep_shard_bytes:
         return
     done = int(database.meta(BODIES_DROPPED) or 0)  # so that not every round there ever was is looked at each time
-    rounds = [merged for merged in database.rounds() if merged.merge_number > done]
-    for merged in rounds:
-        path = round_path(settings.harvest, merged.biome, merged.round)
+    rounds = {key: merge for key, merge in database.merges().items() if merge > done}
+    for number, biome in rounds:
+        path = round_path(settings.harvest, biome, number)
         if path.exists() and has_bodies(path):
             drop_bodies(path)
     if rounds:
-        database.set_meta(BODIES_DROPPED, str(max(merged.merge_number for merged in rounds)))
+        database.set_meta(BODIES_DROPPED, str(max(rounds.values())))

@@ -54,14 +54,17 @@ def plan_round(biome: Biome, settings: Settings, record: SourceRecord) -> Plan:
     same = [path for path, header in zip(paths, headers, strict=True) if header.plan_key == key]
     asked, buckets = _asked(same)
     count = settings.round_tiles if same else min(settings.first_round_tiles, settings.round_tiles)
-    number = max([*(header.round for header in headers), *_merged_numbers(biome.name, settings)], default=0) + 1
+    merged, kept = _library_state(biome.name, settings)
+    number = max([merged, *(header.round for header in headers)]) + 1
     # One tile more than are looked at tells whether this round takes the last: a round of none is never published.
     reach = len(asked) + STRETCH * count + 1
     sequence = plan_places(biome.geometry(), zoom, seed=biome_seed(settings.seed, biome.name), start=0, count=reach)
     if not len(sequence) and not same:
         raise GeometryError(f"biome {biome.name} holds no tile at zoom {zoom}; give a larger place or a higher zoom")
     left = np.flatnonzero(~np.isin(_keys(sequence, zoom), _keys(asked, zoom)))
-    places = left[focus(sequence[left[: STRETCH * count]], asked, _lacking(buckets, settings), count)]
+    places = left[
+        focus(sequence[left[: STRETCH * count]], asked, _lacking(buckets, kept, settings.target.floor), count)
+    ]
     tiles = [Tile(x, y, zoom) for x, y in sequence[places].tolist()]
     start = int(places[0]) if len(places) else len(sequence)
     return Plan(biome, number, tiles, start, key, exhausted=len(left) <= count)
@@ -96,22 +99,21 @@ def _asked(paths: Iterable[Path]) -> tuple[NDArray[np.int64], NDArray[np.int64]]
     return np.concatenate([part[:, :2] for part in parts]), np.concatenate([part[:, 2] for part in parts])
 
 
-def _lacking(buckets: NDArray[np.int64], settings: Settings) -> NDArray[np.bool_]:
+def _lacking(buckets: NDArray[np.int64], kept: NDArray[np.int64], floor: int) -> NDArray[np.bool_]:
     """Whether each tile's bucket is under the floor now."""
-    kept = np.zeros(BUCKETS, np.int64)
-    if has_library(settings.library):
-        with open_library(settings.library) as database:
-            kept = database.bucket_counts(BUCKETS)
-    lacking: NDArray[np.bool_] = (buckets >= 0) & (kept[buckets] < settings.target.floor)
+    lacking: NDArray[np.bool_] = (buckets >= 0) & (kept[buckets] < floor)
     return lacking
 
 
-def _merged_numbers(name: str, settings: Settings) -> list[int]:
-    """Numbers in the ledger: the merge would pass over a new round of the same number, its file gone or not."""
+def _library_state(name: str, settings: Settings) -> tuple[int, NDArray[np.int64]]:
+    """Highest number of the biome's rounds in the ledger, and the tiles in each bucket.
+
+    The merge would pass over a new round of a number that is in the ledger, its file gone or not.
+    """
     if not has_library(settings.library):
-        return []
+        return 0, np.zeros(BUCKETS, np.int64)
     with open_library(settings.library) as database:
-        return [merged.round for merged in database.rounds() if merged.biome == name]
+        return database.last_round(name), database.bucket_counts(BUCKETS)
 
 
 def biome_seed(seed: int, name: str) -> int:

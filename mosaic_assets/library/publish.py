@@ -1,12 +1,11 @@
-"""Writing the kept tiles' pictures: decoded from a round's source bytes, encoded, made durable, moved into their buckets."""
+"""The kept tiles' pictures: made ahead by the harvest or of a round's source bytes, durable, moved into their buckets."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import threading
-from collections.abc import Callable, Generator, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -15,25 +14,29 @@ from mosaic_assets.core.imaging import decode_tile
 from mosaic_assets.core.storage import TileFormat, store_as
 from mosaic_assets.core.tiles import TILE_SIZE
 from mosaic_assets.errors import StoreError
+from mosaic_assets.library.staging import DISK_CALLS, Staged, take_staged
 from mosaic_assets.settings import Settings
 from mosaic_assets.sources.limits import map_in_order
-from mosaic_assets.store.files import explaining_refusals, make_folder, sync
+from mosaic_assets.store.files import explaining_refusals, make_folder, sync, write_durably
 from mosaic_assets.store.library_db import LibraryRow
 from mosaic_assets.store.rounds import read_bodies
 
-DISK_CALLS = 8
-"""Pictures handed to the disk at a time: their threads wait for it, and it makes what comes together durable together."""
+FEW = 16
+"""Folders for which one more thread of the disk's is not worth its start."""
 
 Job = tuple[LibraryRow, bytes | None]
 
 
-def write_pictures(settings: Settings, path: Path, wanted: Mapping[int, LibraryRow]) -> int:
+def write_pictures(
+    settings: Settings, path: Path, wanted: Mapping[int, LibraryRow], staged: Mapping[int, Staged] | None = None
+) -> int:
     """Write the pictures of a round's kept tiles; return the bytes written.
 
     Parameters
     ----------
     path : the round file, with the source bytes.
     wanted : rows of the kept tiles by their position in the round.
+    staged : what the pictures must be that the harvest made ahead, by position; those it lost are made here.
 
     Raises
     ------
@@ -47,15 +50,30 @@ def write_pictures(settings: Settings, path: Path, wanted: Mapping[int, LibraryR
     folders = {(settings.home / row.filepath).parent for row in wanted.values()}
     for folder in folders:
         make_folder(folder)
-    with (
-        ThreadPoolExecutor(settings.workers, thread_name_prefix="encode") as encoders,
-        ThreadPoolExecutor(DISK_CALLS, thread_name_prefix="publish") as disk,
-    ):
-        encoded = map_in_order(_encoder(settings), _jobs(path, wanted), encoders, 2 * settings.workers)
-        written = sum(map_in_order(lambda done: write_picture(settings, *done), encoded, disk, 2 * DISK_CALLS))
+    moved = take_staged(settings, wanted, staged) if staged else {}
+    rest = {position: row for position, row in wanted.items() if position not in moved}
+    threads = min(DISK_CALLS, max(len(rest), 1 + len(folders) // FEW))
+    with ThreadPoolExecutor(threads, thread_name_prefix="publish") as disk:
+        written = _make_pictures(settings, path, rest, disk)
         with explaining_refusals("making pictures durable", settings.library):
             list(disk.map(sync, [*sorted(folders), settings.library]))
-    return written
+    return written + sum(moved.values())
+
+
+def _make_pictures(settings: Settings, path: Path, wanted: Mapping[int, LibraryRow], disk: Executor) -> int:
+    """Make pictures of the source bytes; return the bytes written."""
+    if not wanted:
+        return 0
+    threads = min(settings.workers, len(wanted))
+    with ThreadPoolExecutor(threads, thread_name_prefix="encode") as encoders:
+        jobs = ((wanted[position], body) for position, body in read_bodies(path, wanted))
+        encoded = map_in_order(_encoder(settings), jobs, encoders, 2 * settings.workers)
+        sizes = list(map_in_order(lambda done: write_picture(settings, *done), encoded, disk, 2 * DISK_CALLS))
+    if len(sizes) != len(wanted):
+        raise StoreError(
+            f"{path} holds {len(sizes)} of the {len(wanted)} tiles looked for; move it away so that the round is harvested anew"
+        )
+    return sum(sizes)
 
 
 def remove_pictures(settings: Settings, filepaths: Iterable[str]) -> None:
@@ -63,12 +81,6 @@ def remove_pictures(settings: Settings, filepaths: Iterable[str]) -> None:
     for filepath in filepaths:
         with explaining_refusals("removing a picture that is no tile of the library", settings.home / filepath):
             (settings.home / filepath).unlink(missing_ok=True)
-
-
-def _jobs(path: Path, wanted: Mapping[int, LibraryRow]) -> Generator[Job]:
-    for position, body in read_bodies(path):
-        if position in wanted:
-            yield wanted[position], body
 
 
 def _encoder(settings: Settings) -> Callable[[Job], tuple[LibraryRow, bytes]]:
@@ -97,13 +109,6 @@ def write_picture(settings: Settings, row: LibraryRow, content: bytes) -> int:
     final = settings.home / row.filepath
     scratch = settings.library / "temp" / final.name
     with explaining_refusals(f"writing tile {row.id}", final):
-        descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
-        try:
-            view = memoryview(content)
-            while view:
-                view = view[os.write(descriptor, view) :]
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        write_durably(scratch, content)
         scratch.replace(final)
     return len(content)

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import re
+import shutil
 import time
 import uuid
 from collections.abc import Iterator
@@ -68,15 +69,29 @@ def temporary_beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{_this_host()}-{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")
 
 
-def sweep(path: Path) -> None:
-    """Remove the temporary files for ``path`` whose writer was killed.
+def sweep(path: Path) -> int:
+    """Remove the temporary files and folders for ``path`` whose writer was killed; return how many bytes they held.
 
-    Those of a living process of this machine stay, and so do those of another machine until they are a day old.
+    Those of a living process of this machine stay, and so do those of another machine until they are a day old. The
+    name may be a pattern, ``round-*.staged`` say.
     """
+    freed = 0
     for leftover in path.parent.glob(f".{path.name}.*.tmp"):
         with contextlib.suppress(OSError):
             if _is_abandoned(leftover):
-                leftover.unlink()
+                freed += remove(leftover)
+    return freed
+
+
+def remove(path: Path) -> int:
+    """Remove a file, or a folder with the files in it; return how many bytes they held. Nothing there is no matter."""
+    files = [path] if path.is_file() else [*path.iterdir()] if path.is_dir() else []
+    held = sum(file.stat().st_size for file in files)
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+    return held
 
 
 def _is_abandoned(temporary: Path) -> bool:
@@ -100,6 +115,18 @@ def sync(path: Path) -> None:
     """Ask the disk to hold a file or a folder's entries before going on."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    """Write a file and ask the disk to hold it; killed meanwhile, it is there in part."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    try:
+        view = memoryview(content)
+        while view:
+            view = view[os.write(descriptor, view) :]
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -184,6 +184,15 @@ class LibraryDatabase(Database):
         rows = self.query(f"SELECT {', '.join(names)} FROM rounds ORDER BY merge_number, round, biome")
         return [_merged_round(dict(zip(names, row, strict=True))) for row in rows]
 
+    def merges(self) -> dict[tuple[int, str], int]:
+        """Number of the merge that took each round, by (round, biome); the ledger without its figures."""
+        rows = self.query("SELECT round, biome, merge_number FROM rounds")
+        return {(int(number), str(biome)): int(merge) for number, biome, merge in rows}
+
+    def last_round(self, biome: str) -> int:
+        """Highest number among the merged rounds of a biome, 0 where there are none."""
+        return int(self.query("SELECT coalesce(max(round), 0) FROM rounds WHERE biome = ?", (biome,))[0][0])
+
     def phashes_in(self, buckets: Iterable[int]) -> dict[int, set[str]]:
         """The perceptual hashes that stand in each of the given buckets."""
         found: dict[int, set[str]] = {bucket: set() for bucket in buckets}

@@ -1,7 +1,9 @@
 """Round files: one Parquet file for each harvested round of a biome, a row for every planned tile.
 
 ``harvest/<biome>/round-00001.parquet`` appears complete or not at all and is never changed, except that after its
-merge the column ``body`` (the source bytes of the candidates) may be dropped.
+merge the column ``body`` (the source bytes of the candidates) may be dropped. Beside an unmerged one there may be
+``round-00001.staged``, a folder of pictures made ahead: the columns ``staged_bytes`` and ``staged_crc32`` say what
+each must be to be taken (`mosaic_assets.library.staging`).
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -23,8 +25,14 @@ from mosaic_assets.store.files import publishing
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 FORMAT_VERSION = 1
+
+GROUP_ROWS, GROUP_BYTES = 256, 4 << 20
+"""Rows, and source bytes, at which a row group is full: reading back, bodies included, never needs a whole round in
+memory, while each group costs about a millisecond to write and to read."""
+
 _KEY = b"mosaic_assets.round"
 _NAME = re.compile(r"^round-(\d{5})\.parquet$")
 
@@ -76,6 +84,7 @@ def round_schema() -> pa.Schema:
             ("outcome", text), ("detail", text),
             ("bucket_id", pa.int32()), ("phash", text), ("mean_l", real), ("mean_a", real), ("mean_b", real),
             ("fetched_at", text), ("etag", text), ("content_type", text), ("sha256", text), ("bytes", pa.int32()),
+            ("staged_bytes", pa.int32()), ("staged_crc32", pa.int64()),
             ("body", pa.binary()),
         ]
     )  # fmt: skip
@@ -88,6 +97,15 @@ def round_path(harvest: Path, biome: str, number: int) -> Path:
     'harvest/dallol/round-00003.parquet'
     """
     return harvest / biome / f"round-{number:05d}.parquet"
+
+
+def staged_folder(harvest: Path, biome: str, number: int) -> Path:
+    """Where the pictures that a round's harvest made ahead stand.
+
+    >>> staged_folder(Path("harvest"), "dallol", 3).as_posix()
+    'harvest/dallol/round-00003.staged'
+    """
+    return round_path(harvest, biome, number).with_suffix(".staged")
 
 
 def published_rounds(harvest: Path) -> dict[str, list[int]]:
@@ -105,19 +123,29 @@ class RoundWriter:
     def __init__(self, temporary: Path) -> None:
         import pyarrow.parquet as pq
 
-        # Row groups stay small so that reading back, bodies included, never needs a whole round in memory.
-        self._writer = pq.ParquetWriter(temporary, round_schema(), **_how_to_write(round_schema()))
+        self._schema = round_schema()
+        self._writer = pq.ParquetWriter(temporary, self._schema, **_how_to_write(self._schema))
+        self._rows: list[dict[str, Any]] = []  # of the group that is not full yet
+        self._bytes = 0
         self.finished = False
 
     def append(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Write rows, in the order of their positions, as one row group."""
+        """Add rows, in the order of their positions."""
+        self._rows += rows
+        self._bytes += sum(len(row["body"] or b"") for row in rows)
+        if len(self._rows) >= GROUP_ROWS or self._bytes >= GROUP_BYTES:
+            self._write_group()
+
+    def _write_group(self) -> None:
         import pyarrow as pa
 
-        if rows:
-            self._writer.write_table(pa.Table.from_pylist(list(rows), schema=round_schema()))
+        if self._rows:
+            self._writer.write_table(pa.Table.from_pylist(self._rows, schema=self._schema))
+        self._rows, self._bytes = [], 0
 
     def finish(self, header: RoundHeader) -> None:
-        """Write the header and close the file."""
+        """Write the last rows and the header, and close the file."""
+        self._write_group()
         self._writer.add_key_value_metadata({_KEY: json.dumps(asdict(header), sort_keys=True).encode()})
         self._writer.close()
         self.finished = True
@@ -190,26 +218,46 @@ def read_rows(path: Path, *, bodies: bool, batch: int = 256) -> Iterator[list[di
         yield [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
 
 
-def read_bodies(path: Path) -> Iterator[tuple[int, bytes | None]]:
-    """Yield position and source bytes of each row; None where they are not kept, or were dropped."""
-    for chunk in _chunks(path, lambda names: [name for name in names if name in ("position", "body")], 256):
-        dropped = [None] * chunk.num_rows
-        bodies = _values(chunk.column("body")) if "body" in chunk.schema.names else dropped
-        yield from zip(_values(chunk.column("position")), bodies, strict=True)
+def read_bodies(path: Path, wanted: Collection[int]) -> Iterator[tuple[int, bytes | None]]:
+    """Yield position and source bytes of the wanted rows, by position; None where they are not kept, or were dropped."""
+
+    def choose(names: list[str]) -> list[str]:
+        return [name for name in names if name in ("position", "body")]
+
+    for chunk in _chunks(path, choose, 256, wanted):
+        positions = _values(chunk.column("position"))
+        bodies = _values(chunk.column("body")) if "body" in chunk.schema.names else [None] * len(positions)
+        yield from ((position, body) for position, body in zip(positions, bodies, strict=True) if position in wanted)
 
 
 def _all_but_bodies(names: list[str]) -> list[str]:
     return [name for name in names if name != "body"]
 
 
-def _chunks(path: Path, choose: Callable[[list[str]], list[str]] | None, batch: int) -> Iterator[pa.RecordBatch]:
+def _chunks(
+    path: Path, choose: Callable[[list[str]], list[str]] | None, batch: int, wanted: Collection[int] | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Yield the columns chosen, of all row groups or of those that hold wanted positions."""
     import pyarrow.parquet as pq
 
     with _explaining_damage(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
         columns = choose(file.schema_arrow.names) if choose else file.schema_arrow.names
         # One row group at a time: the writer bounds the bytes of a group, nobody those of 256 rows.
         for group in range(file.num_row_groups):
+            if wanted is not None and not _may_hold(file.metadata.row_group(group), wanted):
+                continue
             yield from file.read_row_group(group, columns, use_threads=False).to_batches(max_chunksize=batch)
+
+
+def _may_hold(group: pq.RowGroupMetaData, wanted: Collection[int]) -> bool:
+    """Whether any wanted position lies between the first and the last of a row group."""
+    column = next(
+        column for column in map(group.column, range(group.num_columns)) if column.path_in_schema == "position"
+    )
+    if not column.is_stats_set or not column.statistics.has_min_max:
+        return True
+    first, last = column.statistics.min, column.statistics.max
+    return any(first <= position <= last for position in wanted)
 
 
 def _values(column: pa.Array) -> list[Any]:
@@ -231,8 +279,8 @@ def read_places(path: Path) -> NDArray[np.int64]:
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    with _explaining_damage(path):
-        table = pq.read_table(path, columns=["x", "y", "bucket_id"], page_checksum_verification=True)
+    with _explaining_damage(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+        table = file.read(columns=["x", "y", "bucket_id"], use_threads=False)
     columns = [pc.fill_null(table[name], -1).to_numpy() for name in ("x", "y", "bucket_id")]
     return np.stack(columns, axis=1).astype(np.int64)
 

@@ -106,6 +106,17 @@ def harvest(settings: Settings, *names: str, paint: Callable[[Tile], Answer] = c
     return [harvest_round(name, settings, source=PaintedSource(paint)) for name in names]
 
 
+def staged_pictures(settings: Settings) -> list[Path]:
+    """Pictures made ahead that wait for the merge of their rounds."""
+    return sorted(settings.harvest.glob("*/round-*.staged/*"))
+
+
+def forget_staged(settings: Settings, every: int = 1) -> None:
+    """Remove each picture that was made ahead, or each second: the merge then makes it of the source bytes."""
+    for path in staged_pictures(settings)[::every]:
+        path.unlink()
+
+
 def grow(settings: Settings, waves: int = 1, paint: Callable[[Tile], Answer] = colourful) -> list[MergeReport]:
     """Harvest every biome once and merge, as often as told."""
     reports = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import resource
 import shutil
 import sqlite3
@@ -26,7 +27,7 @@ from mosaic_assets.errors import (
     MosaicError,
     StoreError,
 )
-from mosaic_assets.library import merge, publish
+from mosaic_assets.library import merge
 from mosaic_assets.library.centroids import (
     BUCKETS,
     ensure_centroids,
@@ -39,7 +40,7 @@ from mosaic_assets.library.coverage import read_state
 from mosaic_assets.library.merge import merge_rounds
 from mosaic_assets.store import files, rounds
 from mosaic_assets.store.files import holding
-from mosaic_assets_tests.library.painted import everything, grow, harvest, tile_rows
+from mosaic_assets_tests.library.painted import everything, forget_staged, grow, harvest, tile_rows
 
 
 @pytest.fixture
@@ -284,6 +285,7 @@ def test_rounds_before_the_damaged_one_stay_merged_and_the_others_follow_once_it
 
 def test_source_bytes_that_changed_on_disk_do_not_reach_the_library(home):
     path = published(home)
+    forget_staged(home)
     other = pq.read_table(path)["body"].to_pylist()[::-1]
 
     def swap(table, header):
@@ -348,6 +350,7 @@ def test_a_merge_that_the_disk_has_no_room_for_is_made_up_for_by_the_next(new_ho
     undisturbed, home = (new_home(name, round_tiles=10) for name in ("undisturbed", "home"))
     for one in (undisturbed, home):
         harvest(one, "west", "east")
+    forget_staged(home)
     with files_limited_to(size), pytest.raises(HomeNotWritableError, match=r"(?i)make room or give permission"):
         merge_rounds(home)
     merge_rounds(undisturbed)
@@ -363,7 +366,8 @@ def test_what_the_system_refuses_is_told_with_the_remedy_and_loses_nothing(home,
 
     if seam == "pictures":
         harvest(home, "west")
-        monkeypatch.setattr(publish.os, "write", lambda *_: refuse("tile.png"))
+        forget_staged(home)
+        monkeypatch.setattr(os, "write", lambda *_: refuse("tile.png"))
     else:
         monkeypatch.setattr(files, "sync", refuse)
     act = merge_rounds if seam == "pictures" else lambda home: harvest(home, "west")

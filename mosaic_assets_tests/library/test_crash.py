@@ -17,14 +17,23 @@ import pytest
 
 from mosaic_assets.core.imaging import encode_png
 from mosaic_assets.core.tiles import tile_distance
-from mosaic_assets.library import merge, publish
+from mosaic_assets.library import merge, publish, staging
 from mosaic_assets.library.biomes import find_biome
 from mosaic_assets.library.choose import DISTANT_TILES
 from mosaic_assets.library.merge import merge_rounds
 from mosaic_assets.library.plan import plan_round
 from mosaic_assets.store.library_db import LibraryDatabase, open_library
 from mosaic_assets.store.rounds import has_bodies, published_rounds, round_path
-from mosaic_assets_tests.library.painted import RECORD, ask, colourful, everything, harvest, texture
+from mosaic_assets_tests.library.painted import (
+    RECORD,
+    ask,
+    colourful,
+    everything,
+    forget_staged,
+    harvest,
+    staged_pictures,
+    texture,
+)
 
 PLACARD = texture(99, (200, 200, 205))
 
@@ -34,7 +43,10 @@ class Killed(BaseException):
 
 
 def prepare(home):
-    """A merged wave that left a placard, and an unmerged one of two biomes that shows it for what it is."""
+    """A merged wave that left a placard, and an unmerged one of two biomes that shows it for what it is.
+
+    Of the pictures made ahead every second is lost, so that a merge moves some and makes some.
+    """
     body = encode_png(PLACARD)
     tiles = plan_round(find_biome("west", home), home, RECORD).tiles
     harvest(home, "west", paint=lambda tile: body if tile == tiles[0] else colourful(tile))
@@ -42,6 +54,7 @@ def prepare(home):
     rest = plan_round(find_biome("west", home), home, RECORD).tiles
     far = next(tile for tile in rest if tile_distance(tiles[0], tile) >= DISTANT_TILES)
     harvest(home, "west", "east", paint=lambda tile: body if tile == far else colourful(tile))
+    forget_staged(home, every=2)
     assert ask(home, "SELECT count(*) FROM provenance WHERE sha256 = ?", hashlib.sha256(body).hexdigest()) == [(1,)]
 
 
@@ -86,7 +99,7 @@ def agrees(home, expected):
         for number in numbers
     ]
     assert bodies == [False] * 3
-    assert [path.name for path in home.harvest.rglob("*.tmp")] == []
+    assert [*home.harvest.rglob("*.tmp"), *home.harvest.rglob("*.staged")] == []
 
 
 DATABASE_STEPS = ("announce", "remove_tiles", "add_placeholders", "add_tiles", "add_hits", "add_discards", "add_round",
@@ -111,7 +124,8 @@ def test_a_merge_that_ends_at_a_step_of_the_database_is_made_up_for(home, expect
 
 
 FILE_STEPS = ((merge, "write_pictures"), (publish, "write_picture"), (publish, "sync"), (merge, "remove_pictures"),
-              (merge, "_drop_merged_bodies"), (merge, "drop_bodies"))  # fmt: skip
+              (merge, "_drop_merged_bodies"), (merge, "drop_bodies"), (publish, "take_staged"), (staging, "_take"),
+              (merge, "drop_staged"))  # fmt: skip
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -149,7 +163,7 @@ def test_what_stands_in_temp_is_removed_by_the_next_merge(home, expected):
 def test_an_announced_picture_that_has_its_row_stays(home):
     merge_rounds(home)
     before = everything(home)
-    with open_library(home.library) as database:
+    with open_library(home.library, write=True) as database:
         database.announce([before["tiles"][0][2]])
     agrees(home, before)
 
@@ -161,7 +175,7 @@ def test_a_picture_half_written_is_made_up_for(home, expected, monkeypatch):
         whole(descriptor, content[: len(content) // 2])
         raise Killed
 
-    monkeypatch.setattr(publish.os, "write", half)
+    monkeypatch.setattr(os, "write", half)
     with pytest.raises(Killed):
         merge_rounds(home)
     monkeypatch.undo()
@@ -274,6 +288,8 @@ def unmerged(new_home):
     homes = [new_home(name, round_tiles=60) for name in ("undisturbed", "home")]
     harvest(homes[0], *homes[0].biomes)
     shutil.copytree(homes[0].harvest, homes[1].harvest)
+    forget_staged(homes[1], every=2)
+    assert len(staged_pictures(homes[0])) >= 170
     return homes
 
 
@@ -333,4 +349,7 @@ with writing_round(Path(sys.argv[1]), "west", 1):
     assert process.returncode == -signal.SIGKILL
     assert temporary.exists() and published_rounds(home.harvest) == {}
     harvest(home, "west")
-    assert [path.name for path in (home.harvest / "west").iterdir()] == ["round-00001.parquet"]
+    assert sorted(path.name for path in (home.harvest / "west").iterdir()) == [
+        "round-00001.parquet",
+        "round-00001.staged",
+    ]

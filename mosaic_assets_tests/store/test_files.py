@@ -18,6 +18,7 @@ from mosaic_assets.store.files import (
     holding,
     make_folder,
     publishing,
+    remove,
     sweep,
     temporary_beside,
     write_bytes,
@@ -169,6 +170,25 @@ def test_temporary_names_do_not_repeat_and_are_hidden(tmp_path):
     path = tmp_path / "file"
     made = {temporary_beside(path).name for _ in range(100)}
     assert len(made) == 100 and all(name.startswith(".file.") and name.endswith(".tmp") for name in made)
+
+
+def test_sweeping_takes_folders_too_and_tells_the_bytes(tmp_path):
+    """A name may be a pattern."""
+    folder = killed_writers_file(tmp_path / "round-00003.staged")
+    folder.unlink()
+    folder.mkdir()
+    (folder / "a").write_bytes(b"12345")
+    (folder / "b").write_bytes(b"678")
+    mine = temporary_beside(tmp_path / "round-00004.staged")
+    mine.mkdir()
+    assert sweep(tmp_path / "round-*.staged") == 8
+    assert names(tmp_path) == [mine.name]
+
+
+def test_removing_what_is_not_there_is_no_matter(tmp_path):
+    assert remove(tmp_path / "nothing") == 0
+    (tmp_path / "file").write_bytes(b"123")
+    assert remove(tmp_path / "file") == 3 and names(tmp_path) == []
 
 
 # Locks

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from mosaic_assets.store.rounds import (
     drop_bodies,
     has_bodies,
     published_rounds,
+    read_bodies,
     read_header,
     read_rows,
     round_path,
@@ -80,6 +82,36 @@ def test_any_rows_come_back_in_their_order_whatever_the_batches(tmp_path_factory
     assert read(path) == rows
     drop_bodies(path)
     assert read(path) == [{k: v for k, v in one.items() if k != "body"} for one in rows]
+
+
+@pytest.mark.parametrize(("group_rows", "group_bytes"), [(1, 10**6), (4, 10**6), (100, 12), (100, 10**6)])
+def test_the_bodies_asked_for_come_in_order_whatever_the_row_groups(tmp_path, monkeypatch, group_rows, group_bytes):
+    monkeypatch.setattr(rounds, "GROUP_ROWS", group_rows)
+    monkeypatch.setattr(rounds, "GROUP_BYTES", group_bytes)
+    bodies = {n: None if n % 3 == 1 else bytes([n] * 5) for n in range(10)}
+    with writing_round(tmp_path, "natron", 1) as writer:
+        for n, body in bodies.items():
+            writer.append([row(n, body=body)])
+        writer.finish(HEADER)
+    path = round_path(tmp_path, "natron", 1)
+    for wanted in (set(), {0}, {9}, {3, 4, 8}, set(bodies), {11}):
+        assert list(read_bodies(path, wanted)) == [(n, bodies[n]) for n in sorted(wanted & bodies.keys())]
+    drop_bodies(path)
+    assert list(read_bodies(path, {2, 3})) == [(2, None), (3, None)]
+    assert [one["position"] for one in read(path)] == list(bodies)
+
+
+def test_row_groups_end_at_so_many_rows_or_bytes(tmp_path, monkeypatch):
+    monkeypatch.setattr(rounds, "GROUP_ROWS", 4)
+    monkeypatch.setattr(rounds, "GROUP_BYTES", 100)
+    sizes = [1, 1, 1, 1, 99, 1, 200, 1]
+    path = tmp_path / "natron" / "round-00001.parquet"
+    with writing_round(tmp_path, "natron", 1) as writer:
+        for position, size in enumerate(sizes):
+            writer.append([row(position, body=bytes(size))])
+        writer.finish(HEADER)
+    groups = pq.read_metadata(path)
+    assert [groups.row_group(n).num_rows for n in range(groups.num_row_groups)] == [4, 2, 1, 1]
 
 
 def test_reading_without_bodies_gives_all_else(tmp_path):

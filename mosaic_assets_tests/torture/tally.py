@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from mosaic_assets.settings import Settings, load_settings
-from mosaic_assets_tests.library.painted import PLACES, ZOOM, ask, everything
+from mosaic_assets_tests.library.painted import PLACES, ZOOM, ask, everything, forget_staged
 
 CAP = 4
 """Tiles a bucket may hold: few, so that the cap matters."""
-CHANGES_TO_THE_DISK = 170
+CHANGES_TO_THE_DISK = 245
 """About as many as an undisturbed run makes: a moment to die is drawn from so many."""
 
 
@@ -125,10 +125,14 @@ def _kill_repeatedly(grower: Grower, home: Settings, moments: random.Random, las
             return
         tally.kills[state_of(home)] += 1
         tally.problems += [f"after a kill: {problem}" for problem in problems_of(home)]
+        if moments.random() < 0.5:  # so that some pictures are moved and others made
+            forget_staged(home, every=2)
 
 
 def state_of(home: Settings) -> str:
     """What a killed process was about, by what it left."""
+    if any(home.harvest.rglob("*.staged.*.tmp")):
+        return "making pictures ahead of their round"
     if not (home.library / "tiles.db").exists():
         return "before there was a library"
     if ask(home, "SELECT count(*) FROM pending")[0][0]:
@@ -159,7 +163,8 @@ def problems_at_the_end(home: Settings) -> list[str]:
     """What must not be once a process came to its end."""
     found = problems_of(home)
     found += [f"left in temp: {path.name}" for path in (home.library / "temp").iterdir()]
-    found += [f"left beside the rounds: {path.name}" for path in home.harvest.rglob("*.tmp")]
+    left = [*home.harvest.rglob("*.tmp"), *home.harvest.rglob("*.staged")]
+    found += [f"left beside the rounds: {path.name}" for path in left]
     return found + [f"still announced: {path}" for (path,) in ask(home, "SELECT filepath FROM pending")]
 
 

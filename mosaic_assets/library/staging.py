@@ -1,0 +1,222 @@
+"""Pictures made ahead: a harvest encodes what will probably be kept, while it has the pixels and waits for further tiles.
+
+A staged picture is a head start and nothing else. The round's file still holds the source bytes, and says how many bytes
+each staged picture has and their CRC: a merge moves it into its bucket if it is that very file, and makes the picture of
+the source bytes where it is not. So the library is the same, to the byte, whatever was staged, lost or damaged.
+
+Staged is at most what the buckets have room for, and one picture of each hash in a bucket; so much disk, some 125 kB a
+picture, an unmerged round takes beside its file. The pictures of a harvest stand in a hidden folder of its own until its
+round is published, then in ``round-00001.staged`` until the merge, which removes what it did not take.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import threading
+from collections.abc import Container, Generator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mosaic_assets.core.records import Tile
+from mosaic_assets.core.storage import TileFormat, store_as
+from mosaic_assets.core.tiles import TILE_SIZE
+from mosaic_assets.library.judge import Judgement
+from mosaic_assets.settings import Settings
+from mosaic_assets.store.files import make_folder, remove, sweep, temporary_beside, write_durably
+from mosaic_assets.store.library_db import LibraryRow
+from mosaic_assets.store.rounds import staged_folder
+
+DISK_CALLS = 8
+"""Pictures handed to the disk at a time: their threads wait for it, and it makes what comes together durable together."""
+
+LARGEST_PICTURE = 3 * TILE_SIZE * TILE_SIZE + (1 << 14)
+"""Bytes that a picture of noise takes; there must be room for so many of each planned tile, or nothing is staged."""
+
+
+class Staged(NamedTuple):
+    """What a staged picture's file must be to be taken."""
+
+    bytes: int
+    crc32: int
+
+
+class Stager:
+    """Encodes candidates that will probably be kept and has them written; for the threads of one harvest.
+
+    Parameters
+    ----------
+    folder : where the pictures go; made with the first of them.
+    room : int64 (buckets,), how many more tiles each bucket may hold.
+    chosen : how pictures are stored.
+    """
+
+    def __init__(self, folder: Path, room: NDArray[np.int64], chosen: TileFormat) -> None:
+        self._folder, self._chosen = folder, chosen
+        self._room = room.copy()
+        self._known: set[tuple[int | None, str | None]] = set()
+        self._written: dict[Tile, Future[Staged | None]] = {}
+        self._lock, self._own = threading.Lock(), threading.local()
+        self._disk = ThreadPoolExecutor(DISK_CALLS, thread_name_prefix="stage")
+        self._waiting = threading.BoundedSemaphore(2 * DISK_CALLS)  # so many encoded pictures are in memory
+        self._made = self._refused = False
+
+    def offer(self, item: Judgement, image: NDArray[np.uint8]) -> None:
+        """Stage a candidate, uint8 (256, 256, 3), unless it will hardly be kept."""
+        if not self._expects(item):
+            return
+        if not hasattr(self._own, "scratch"):
+            self._own.scratch = np.empty((TILE_SIZE, 3 * TILE_SIZE + 1), np.uint8)
+        content = store_as(image, b"", self._chosen, self._own.scratch)
+        self._waiting.acquire()
+        tile = item.fetched.tile
+        self._written[tile] = self._disk.submit(self._write, _name(tile, f".{self._chosen}"), content)
+
+    def staged(self, tile: Tile) -> Staged | None:
+        """What was staged of a tile, once the disk holds it; None where nothing was."""
+        future = self._written.pop(tile, None)
+        return future.result() if future else None
+
+    def close(self) -> None:
+        """Wait for the disk."""
+        self._disk.shutdown()
+        if self._refused:  # what others were writing when it was cleared
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _expects(self, item: Judgement) -> bool:
+        """Whether a candidate's bucket has room besides what is staged of it, and none of the same hash is."""
+        key = (item.bucket_id, item.phash)
+        with self._lock:
+            if self._refused or key in self._known or self._room[item.bucket_id] <= 0:
+                return False
+            self._known.add(key)
+            self._room[item.bucket_id] -= 1
+        return True
+
+    def _write(self, name: str, content: bytes) -> Staged | None:
+        try:
+            if not self._refused:
+                if not self._made:
+                    self._folder.mkdir(exist_ok=True)
+                    self._made = True
+                write_durably(self._folder / name, content)
+                return _measured(content)
+        except OSError:  # a full disk, say: what is staged may not take the room that the round itself needs
+            self._refused = True
+            shutil.rmtree(self._folder, ignore_errors=True)
+        finally:
+            self._waiting.release()
+        return None
+
+
+@contextlib.contextmanager
+def staging(
+    settings: Settings, biome: str, number: int, planned: int, room: NDArray[np.int64]
+) -> Generator[Stager | None]:
+    """Stage pictures of a round; the body publishes it. When the body raises, they go.
+
+    Parameters
+    ----------
+    planned : tiles of the round.
+    room : int64 (buckets,), how many more tiles each bucket may hold.
+
+    Yields
+    ------
+    None where nothing is to be staged: sources' own bytes need no work, and a disk without room is left in peace.
+    """
+    folder = staged_folder(settings.harvest, biome, number)
+    chosen = TileFormat(settings.tile_format)
+    sweep(folder.with_name("round-*.staged"))
+    free = shutil.disk_usage(make_folder(folder.parent)).free
+    if chosen is TileFormat.SOURCE or free < planned * LARGEST_PICTURE:
+        yield None
+        return
+    temporary = temporary_beside(folder)
+    stager = Stager(temporary, room, chosen)
+    try:
+        yield stager
+        stager.close()
+        with contextlib.suppress(OSError):  # as of here the round is published, and a head start is not worth an error
+            remove(folder)  # of a round of that number that somebody moved away
+            temporary.rename(folder)
+    finally:
+        stager.close()
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def take_staged(settings: Settings, wanted: Mapping[int, LibraryRow], staged: Mapping[int, Staged]) -> dict[int, int]:
+    """Move staged pictures into their buckets, whose folders are there already.
+
+    Parameters
+    ----------
+    wanted : rows of a round's kept tiles, by position.
+    staged : what their pictures must be, by position, of those that were staged.
+
+    Returns
+    -------
+    Size of each picture moved, by position, bytes; those that are missing, or are not what they must be, are left out.
+    """
+    sizes: dict[int, int] = {}
+
+    def take(positions: Sequence[int]) -> None:
+        memory = bytearray(LARGEST_PICTURE)  # used anew for each: fresh pages would cost more than reading
+        for position in positions:
+            row, picture = wanted[position], staged[position]
+            folder = staged_folder(settings.harvest, row.biome, row.round)
+            source = folder / _name(Tile(row.x, row.y, row.z), Path(row.filepath).suffix)
+            if _take(source, picture, settings.home / row.filepath, memory):
+                sizes[position] = picture.bytes
+
+    with ThreadPoolExecutor(settings.workers, thread_name_prefix="take") as threads:
+        places = sorted(staged)
+        list(threads.map(take, (places[first :: settings.workers] for first in range(settings.workers))))
+    return sizes
+
+
+def _take(path: Path, picture: Staged, target: Path, memory: bytearray) -> bool:
+    """Move one picture if it is what it must be; a file larger than ``memory`` is not."""
+    try:
+        with path.open("rb", buffering=0) as file:
+            size = file.readinto(memory)
+        if _measured(memoryview(memory)[:size]) != picture:
+            return False
+        path.replace(target)
+    except OSError:  # gone, say, or on another disk
+        return False
+    return True
+
+
+def _measured(content: bytes | memoryview) -> Staged:
+    from isal import isal_zlib
+
+    return Staged(len(content), isal_zlib.crc32(content))
+
+
+def clear_leftovers(settings: Settings, merged: Container[tuple[int, str]]) -> int:
+    """Remove what killed harvests and merges left of their pictures; return how many bytes.
+
+    Parameters
+    ----------
+    merged : (round, biome) of the rounds in the library.
+    """
+    freed = 0
+    for folder in settings.harvest.glob("*/round-*.staged"):
+        number = folder.stem.removeprefix("round-")
+        if number.isdecimal() and (int(number), folder.parent.name) in merged:
+            with contextlib.suppress(OSError):
+                freed += remove(folder)
+    return freed + sum(sweep(folder / "round-*.staged") for folder in settings.harvest.glob("*"))
+
+
+def drop_staged(settings: Settings, biome: str, number: int) -> None:
+    """Remove what a merge did not take of a round's staged pictures; where that fails, the next merge does."""
+    with contextlib.suppress(OSError):
+        remove(staged_folder(settings.harvest, biome, number))
+
+
+def _name(tile: Tile, suffix: str) -> str:
+    return f"{tile.z}-{tile.x}-{tile.y}{suffix}"
