@@ -108,8 +108,10 @@ def flags_of(
     gaps: list[bytes] = []
     starts: list[int] = []
     found: list[Ints] = []
+    beyond = False
     for number, kind, packed in lists:
         start = (number >> LIST_BITS << BLOCK_BITS) - low
+        beyond |= not 0 <= start < high - low
         if kind == BITS:
             part, at = np.frombuffer(packed, np.uint8), start >> 3
             if at < 0:
@@ -124,7 +126,8 @@ def flags_of(
     flags = np.unpackbits(bits, bitorder="little").view(bool)
     parts = (slice(first, first + _AT_ONCE) for first in range(0, len(gaps), _AT_ONCE))
     found.extend(unpack_gaps(gaps[part], starts[part]) for part in parts)
-    whole = len(flags) > 0 and not (low | len(flags)) & (BLOCK - 1)  # lists of whole blocks stay within the range
+    # Lists of the range's own whole blocks stay within it.
+    whole = len(flags) > 0 and not (low | len(flags)) & (BLOCK - 1) and not beyond
     for places in found:
         flags[places if whole else places[(places >= 0) & (places < len(flags))]] = True
     return flags[skipped : high - low]

@@ -11,6 +11,7 @@ problems   errors as RFC 9457 problems
 answers    JSON, quickly
 reading    what the routes read from
 indexes    the c-square index for many threads at a time
+damage     databases with spoilt bytes, told from bugs
 links      addresses that answers hand out
 world      the picture of the world behind the map
 pages      the HTML pages, put together once

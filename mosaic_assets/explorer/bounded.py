@@ -72,15 +72,19 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The head is whole: refuse what no browser and no script of good will sends."""
         size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
-        self._head = -1
         if not self.url.startswith(b"/"):
             self._refuse(400, f"the target {self.url[:60]!r}: expected a path such as /api/search")
         elif len(self.url) > LONGEST_ADDRESS:
             self._refuse(414, f"the address has more than {LONGEST_ADDRESS:,} bytes; ask for less at a time")
         elif size > LARGEST_HEAD or len(self.headers) > MOST_HEADERS:
             self._refuse(431, f"a head of {size:,} bytes and {len(self.headers)} headers; send fewer or shorter ones")
+        elif self.limit_concurrency and max(len(self.connections), len(self.tasks)) >= self.limit_concurrency:
+            self._refuse(
+                503, f"{self.limit_concurrency} connections or requests are open already; ask again in a moment"
+            )
         if self._told:
             raise _RefusedError
+        self._head = -1
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -122,6 +126,9 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._told or self.transport.is_closing():
             return
         self._told = True
+        if self._head >= 0 and self.cycle is not None and not self.cycle.response_complete:
+            self.transport.abort()  # the request before is not answered yet: this would be taken for its answer
+            return
         answer = problem(status, detail, {**HEADERS, "connection": "close"})
         lines = [STATUS_LINE[status], *(b"%b: %b\r\n" % header for header in answer.raw_headers), b"\r\n", answer.body]
         self.transport.write(b"".join(bytes(line) for line in lines))

@@ -7,6 +7,7 @@ CORS, ``same-origin`` resources), takes no method that could change anything, an
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from starlette.datastructures import Headers
@@ -32,6 +33,7 @@ HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
+_HOST = re.compile(r"(\[[^\]]*\]|[^:]*)(:\d*)?", re.ASCII)
 _RAW = tuple((name.encode(), value.encode()) for name, value in HEADERS.items())
 
 
@@ -40,7 +42,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, hosts: Iterable[str]) -> None:
         self._app = app
-        self._hosts = frozenset(host.lower() for host in hosts)
+        self._hosts = frozenset(map(host_of, hosts))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request that must not pass; hand on all others."""
@@ -107,8 +109,9 @@ def host_of(header: str) -> str:
     --------
     >>> host_of("LocalHost:8000"), host_of("[::1]:8000"), host_of("127.0.0.1")
     ('localhost', '[::1]', '127.0.0.1')
+    >>> host_of("localhost:80@example.org")
+    'localhost:80@example.org'
     """
     host = header.strip().lower()
-    if host.startswith("["):
-        return host[: host.find("]") + 1]
-    return host.partition(":")[0]
+    found = _HOST.fullmatch(host)
+    return found[1] if found else host

@@ -10,6 +10,7 @@ from pathlib import Path
 from mosaic_assets.csquares import SceneIndex, open_index
 from mosaic_assets.csquares.index import index_path
 from mosaic_assets.errors import CodeError, GeometryError, SettingsError, UnknownNameError
+from mosaic_assets.explorer.damage import suspecting_damage
 
 MOST_OPEN = 4
 """Open indexes, each of which keeps up to 64 MB of what it has read."""
@@ -23,7 +24,7 @@ class IndexPool:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._free: list[tuple[SceneIndex, contextlib.ExitStack, tuple[int, int]]] = []
+        self._free: list[tuple[SceneIndex, contextlib.ExitStack, tuple[int, int, int]]] = []
         self._lock = threading.Lock()
         self._room = threading.BoundedSemaphore(MOST_OPEN)
 
@@ -38,7 +39,7 @@ class IndexPool:
         DatabaseError
             It is damaged, or not ours.
         """
-        with self._room:
+        with self._room, self.suspecting_damage():
             index, stack, opened = self._take()
             sound = False
             try:
@@ -54,6 +55,12 @@ class IndexPool:
                 else:
                     stack.close()
 
+    def suspecting_damage(self) -> contextlib.AbstractContextManager[None]:
+        """Around whatever reads the index; see `damage`."""
+        return suspecting_damage(
+            index_path(self._folder), "delete it and materialize csquare_index, which makes it anew from the pairs"
+        )
+
     def close(self) -> None:
         """Close the indexes that nobody has borrowed."""
         with self._lock:
@@ -61,7 +68,7 @@ class IndexPool:
         for _, stack, _ in free:
             stack.close()
 
-    def _take(self) -> tuple[SceneIndex, contextlib.ExitStack, tuple[int, int]]:
+    def _take(self) -> tuple[SceneIndex, contextlib.ExitStack, tuple[int, int, int]]:
         now = self._identity()
         while True:
             with self._lock:
@@ -74,9 +81,12 @@ class IndexPool:
         stack = contextlib.ExitStack()
         return stack.enter_context(open_index(self._folder)), stack, now
 
-    def _identity(self) -> tuple[int, int]:
+    def _identity(self) -> tuple[int, int, int]:
+        path = index_path(self._folder)
         try:
-            found = index_path(self._folder).stat()
+            found = path.stat()
+            # Without a log it may be open as it is (`store.sqlite`), and then knows of no change.
+            logged = path.with_name(f"{path.name}-wal").exists()
         except OSError:
-            return 0, 0
-        return found.st_dev, found.st_ino
+            return 0, 0, 0
+        return found.st_dev, found.st_ino, 0 if logged else found.st_mtime_ns

@@ -25,7 +25,7 @@ TITLES = {
     421: "Not a host that is served here",
     431: "The headers are too large",
     500: "A bug in the explorer",
-    503: "The data home cannot be read",
+    503: "The data home cannot be read, or too much is asked at once",
 }
 LONGEST = 500
 """Characters of a detail: what a stranger sends is not sent back at length."""
@@ -57,6 +57,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
     """Return a problem as an answer."""
     title = TITLES.get(status, f"HTTP status {status}")
+    detail = detail.encode(errors="replace").decode()  # names of files need not be text
     if len(detail) > LONGEST:
         detail = f"{detail[: LONGEST - 1]}…"
     answer = json_answer({"type": "about:blank", "title": title, "status": status, "detail": detail}, status=status)
@@ -82,6 +83,7 @@ def status_of(error: MosaicError) -> int:
 def explain_errors(app: FastAPI) -> None:
     """Have an application answer errors with problems."""
     app.add_exception_handler(MosaicError, _ours)
+    app.add_exception_handler(OSError, _unreadable)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _bug)
@@ -90,6 +92,16 @@ def explain_errors(app: FastAPI) -> None:
 def _ours(_request: Request, error: Exception) -> Response:
     assert isinstance(error, MosaicError)  # noqa: S101 - what the handler is registered for
     return problem(status_of(error), str(error))
+
+
+def _unreadable(_request: Request, error: Exception) -> Response:
+    """Nothing but the data home is read here, so it is what the system would not let us have."""
+    assert isinstance(error, OSError)  # noqa: S101
+    return problem(
+        503,
+        f"reading {error.filename or 'the data home'} failed: {error.strerror or error}; give permission to read it, or ask "
+        "again when nothing is being moved",
+    )
 
 
 def _malformed(request: Request, error: Exception) -> Response:

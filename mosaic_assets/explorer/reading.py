@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request
 
+from mosaic_assets.errors import BusyError, UnknownNameError
 from mosaic_assets.explorer.indexes import IndexPool
 from mosaic_assets.settings import Settings
 
@@ -27,6 +29,43 @@ async def shelf_of(request: Request) -> Shelf:
     """Return what the routes read from; without ``async`` FastAPI would do this in a thread, longer than many a search."""
     shelf: Shelf = request.app.state.shelf
     return shelf
+
+
+T = TypeVar("T")
+TRIES = 8
+"""Times that something is asked anew because it has changed meanwhile."""
+
+
+def from_one_state(state: Callable[[], Hashable], ask: Callable[[], T]) -> T:
+    """Return what several questions come to, all of them asked of one state; asked again when it changed meanwhile.
+
+    Parameters
+    ----------
+    state : gives another value whenever what is asked has changed.
+    ask : asks the questions.
+
+    Raises
+    ------
+    BusyError
+        It changed again and again.
+
+    Examples
+    --------
+    >>> states = iter([1, 2, 2, 2])
+    >>> from_one_state(lambda: next(states), lambda: "whole")
+    'whole'
+    """
+    for _ in range(TRIES):
+        before = state()
+        try:
+            found = ask()
+        except UnknownNameError:  # what was found first may be gone when it is looked at
+            if state() == before:
+                raise
+            continue
+        if state() == before:
+            return found
+    raise BusyError(f"answering from one state of the data failed: it changed {TRIES} times meanwhile; ask again later")
 
 
 ShelfOf = Annotated[Shelf, Depends(shelf_of)]

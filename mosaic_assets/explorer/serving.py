@@ -42,6 +42,8 @@ def serve(
     SettingsError
         The address cannot be listened on.
     """
+    if not host.strip():
+        raise SettingsError("listening on an empty --host: name an address, 0.0.0.0 for all that this machine has")
     hosts = {*LOOPBACK, f"[{host}]" if ":" in host else host, *allowed_hosts}
     app = make_app(settings, hosts=hosts, dagster_url=dagster_url)
     config = configured(app, host, port)
@@ -49,7 +51,8 @@ def serve(
         listening = config.bind_socket()
     except SystemExit as error:  # uvicorn's way of saying that the address is taken
         raise SettingsError(
-            f"listening on {host}:{port} failed; is another program there? Choose another --port, or 0 for a free one"
+            f"listening on {host}:{port} failed, for the reason above. If another program is there, choose another --port, or "
+            "0 for a free one; if it is no address of this machine, choose another --host"
         ) from error
     address = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
     with listening:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ def open_database(path: Path, schema: str, version: int, *, create: bool, write:
             raise NotBuiltError(f"there is no {path} yet; build the library first, for example with `mosaic run`")
         _create(path, schema, version)
     with explaining_sqlite(path):
-        connection = _connect(path)
+        connection = _connect(path) if create or write else _readable(path, _connect)
         try:
             _check_identity(connection, path, version)
             connection.execute("PRAGMA synchronous = FULL")
@@ -82,6 +82,34 @@ def has_database(path: Path) -> bool:
 
 def _connect(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path, timeout=30.0, isolation_level=None, check_same_thread=False)
+
+
+def _readable(path: Path, connect: Callable[[Path], sqlite3.Connection]) -> sqlite3.Connection:
+    """Open for reading, also where nothing can be written: a read-only or full disk, somebody else's home.
+
+    SQLite wants a small file beside a database in WAL mode even for reading. Where it cannot have one and there is no log,
+    the database holds all that was committed, and is read as it is.
+    """
+    connection = connect(path)
+    try:
+        connection.execute("PRAGMA user_version").fetchone()
+    except sqlite3.OperationalError as error:
+        connection.close()
+        log = path.with_name(f"{path.name}-wal")
+        if "locked" in str(error) or (log.exists() and log.stat().st_size):
+            raise
+        return _by_uri(path, "mode=ro&immutable=1")
+    return connection
+
+
+def read_only(path: Path) -> sqlite3.Connection:
+    """Open a database of whomever for reading; nothing is asked of it."""
+    return _readable(path, lambda path: _by_uri(path, "mode=ro"))
+
+
+def _by_uri(path: Path, how: str) -> sqlite3.Connection:
+    address = f"{path.absolute().as_uri()}?{how}"
+    return sqlite3.connect(address, uri=True, timeout=30.0, isolation_level=None, check_same_thread=False)
 
 
 def _check_identity(connection: sqlite3.Connection, path: Path, version: int) -> None:
@@ -124,11 +152,6 @@ def _create(path: Path, schema: str, version: int) -> None:
             with atomic(connection):
                 _apply(connection, schema, version)
                 connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-
-
-def read_only(path: Path) -> sqlite3.Connection:
-    """Open a database of whomever for reading; nothing is asked of it."""
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=30.0)
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from shapely import Geometry, box, points
@@ -367,6 +367,8 @@ def test_long_lists_grown_bit_by_bit_are_those_packed_at_once(gap: int, step: in
     st.integers(0, 3 * BLOCK),
     st.integers(0, 3 * BLOCK),
 )
+@example([(1, 0, 900, 0)], 0, BLOCK)  # a list of a block behind a range of whole blocks
+@example([(0, 0, 900, 0)], BLOCK, 2 * BLOCK)  # and of one before it
 def test_scenes_on_any_lists_in_any_range_of_slots(
     lists: list[tuple[int, int, int, int]], one: int, other: int
 ) -> None:

@@ -284,3 +284,23 @@ def test_buckets_are_shown_though_steering_lacks_its_imagery(home: Settings) -> 
     with exploring(lacking) as url:
         assert get(url, "colours")["summary"] is None
         assert "nowhere" in get(url, "coverage", 503)["detail"]
+
+
+def test_a_merge_between_palette_and_tiles_is_in_the_answer(home: Settings, tmp_path: Path) -> None:
+    """The palette is older than the library here, as it is when a merge ends while a request is answered."""
+    shutil.copytree(home.home, tmp_path / "home")
+    settings = load_settings(home=tmp_path / "home", **GIVEN)
+    older = palette_of(Shelf(settings, IndexPool(settings.csquares), ""))
+    (identity,) = ask(settings, "SELECT id FROM tiles LIMIT 1")[0]
+    with open_library(settings.library, create=True) as database, database.writing():
+        (row,) = database.rows("id = ?", (identity,))
+        bare = int(np.flatnonzero(older.kept == 0)[0])
+        database.query(
+            "UPDATE tiles SET bucket_id = ?, mean_l = ?, mean_a = ?, mean_b = ? WHERE id = ?",
+            (bare, *older.lab[bare], row.id),
+        )
+        database.query("INSERT INTO buckets VALUES (?, 1)", (bare,))
+    with open_library(settings.library) as database:
+        assert [one["id"] for one in tiles(older, database, older.lab[bare], 1)] == [identity]
+    assert older.bucket(bare, 1)["state"] == "filling"
+    assert older.bucket(bare)["kept"] == 0

@@ -15,7 +15,20 @@ def test_every_answer_has_the_headers(archive_url: str, path: str) -> None:
     assert "access-control-allow-origin" not in headers
 
 
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "", "localhost.", "evil:80", "[::2]:80"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "127.0.0.1.evil.example",
+        "",
+        "localhost.",
+        "evil:80",
+        "[::2]:80",
+        "127.0.0.1:80@evil.example",
+        "127.0.0.1:80/x",
+        "[::1]evil",
+    ],
+)
 def test_other_hosts_are_turned_away(archive_url: str, host: str) -> None:
     assert requests.get(archive_url, headers={"host": host}, timeout=10).status_code == 421
 

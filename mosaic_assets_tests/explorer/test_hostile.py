@@ -247,6 +247,42 @@ def test_deep_bodies_are_refused(archive_url: str, depth: int) -> None:
 
 
 @pytest.mark.parametrize(
+    "body",
+    [
+        '{"limit": 1, "intersects": {"type": "Point", "coordinates": [147.3, -42.99], "more": ' + more + "}}"
+        for more in ("1" + "0" * 30, "-1" + "0" * 30, '"\\ud800"', "[" * 300 + "]" * 300, "[" * 900 + "]" * 900)
+    ]
+    + ['{"ids": ["\\ud800"], "page": 2}', '{"ids": ["\\udfff"]}', '{"collections": ["\\ud800"]}'],
+)  # fmt: skip
+def test_what_json_cannot_say_again_is_refused(archive_url: str, body: str) -> None:
+    """The links of an answer repeat the search; all of these were errors of the server's once."""
+    answer = requests.post(f"{archive_url}/stac/search", body, headers={"content-type": "application/json"}, timeout=10)
+    assert answer.status_code == 400, answer.text
+
+
+WORLD = [[[-170, -80], [0, -80], [170, -80], [170, 80], [0, 80], [-170, 80], [-170, -80]]]
+
+
+@pytest.mark.parametrize(
+    "geometry",
+    [
+        {"type": "MultiPolygon", "coordinates": [WORLD] * 600},
+        {"type": "MultiLineString", "coordinates": [[[-80, n % 170 - 85], [80, 85 - n % 170]] for n in range(2_000)]},
+        {"type": "Polygon", "coordinates": [
+            [[-179, -89], *([(n * 7919) % 359 - 179, (n * 104_729) % 179 - 89] for n in range(3_000)), [-179, -89]]
+        ]},
+    ],
+    ids=["worlds", "zigzag", "crossing"],
+)  # fmt: skip
+def test_geometries_that_go_round_the_world_many_times_are_refused_at_once(archive_url: str, geometry: Json) -> None:
+    """Each of these took 6 s or more of a processor."""
+    started = time.monotonic()
+    answer = requests.post(f"{archive_url}/stac/search", json={"intersects": geometry}, timeout=60)
+    assert (answer.status_code, "ask in parts" in answer.json()["detail"]) == (400, True)
+    assert time.monotonic() - started < 3
+
+
+@pytest.mark.parametrize(
     "geometry",
     [
         {"type": "Polygon", "coordinates": []},

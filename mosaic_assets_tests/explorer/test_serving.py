@@ -185,7 +185,13 @@ def hasty(archive_home: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[i
     """A server that waits 0.3 s for a request and for an answer to be taken."""
     monkeypatch.setattr(BoundedProtocol, "request_s", 0.3)
     monkeypatch.setattr(BoundedProtocol, "answer_s", 0.3)
-    config = configured(make_app(archive_home), "127.0.0.1", 0)
+    with running(configured(make_app(archive_home), "127.0.0.1", 0)) as port:
+        yield port
+
+
+@contextlib.contextmanager
+def running(config: uvicorn.Config) -> Iterator[int]:
+    """Run a server in a thread; yields its port."""
     server, listening = uvicorn.Server(config), config.bind_socket()
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
@@ -242,6 +248,31 @@ def test_a_slow_question_is_no_slow_request(hasty: int) -> None:
     # The first density is counted for longer than the 0.3 s of this server on any machine that is busy.
     answer = sent(hasty, b"GET /api/density?resolution=0.5 HTTP/1.1\r\n" + HOST + b"connection: close\r\n\r\n", wait=20)
     assert status(answer) == 200
+
+
+def test_a_refusal_is_not_taken_for_the_answer_to_the_request_before(port: int) -> None:
+    slow = b"GET /stac/search?limit=120 HTTP/1.1\r\n" + HOST + b"\r\n"
+    answer = sent(port, slow + b"GET /" + b"x" * LONGEST_ADDRESS + b" HTTP/1.1\r\n" + HOST + b"\r\n")
+    assert status(answer) in (0, 200)
+
+
+def test_whoever_comes_when_too_many_are_there_is_told_so(archive_home: Settings) -> None:
+    config = configured(make_app(archive_home), "127.0.0.1", 0)
+    config.limit_concurrency = 3
+    with running(config) as port, contextlib.ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=5))
+        time.sleep(0.1)
+        answer = sent(port, SECOND)
+    assert status(answer) == 503
+    assert b"ask again in a moment" in answer
+    assert all(answer.count(b"\r\n" + name.encode() + b":") == 1 for name in HEADERS)
+
+
+@pytest.mark.parametrize("host", ["", " "])
+def test_no_host_is_not_every_host(archive_home: Settings, host: str) -> None:
+    with pytest.raises(SettingsError, match="empty --host"):
+        serve(archive_home, host, 0)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # uvicorn leaves the socket open

@@ -9,6 +9,7 @@ from contextlib import closing
 import pytest
 
 from mosaic_assets.errors import BusyError, DatabaseError, HomeNotWritableError
+from mosaic_assets.store import sqlite
 from mosaic_assets.store.sqlite import (
     APPLICATION_ID,
     atomic,
@@ -190,3 +191,32 @@ def test_a_snapshot_does_not_see_what_is_committed_meanwhile(path):
                 writer.execute("INSERT INTO b VALUES (1)")
             assert reader.execute(count).fetchone() == (0,)
         assert reader.execute(count).fetchone() == (1,)
+
+
+def refusing(monkeypatch):
+    """Have SQLite find a database whose side files it may not write, as on a read-only disk."""
+
+    class Refused(sqlite3.Connection):
+        def execute(self, *given):
+            raise sqlite3.OperationalError("unable to open database file")
+
+    monkeypatch.setattr(sqlite, "_connect", lambda path: sqlite3.connect(path, factory=Refused))
+
+
+def test_a_database_is_read_where_nothing_can_be_written(path, monkeypatch):
+    with opened(path) as connection:
+        connection.execute("INSERT INTO b VALUES (7)")
+    refusing(monkeypatch)
+    with opened(path, create=False) as connection:
+        assert connection.execute("SELECT n FROM b").fetchall() == [(7,)]
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            connection.execute("INSERT INTO b VALUES (8)")
+
+
+def test_a_database_with_a_log_is_not_read_without_it(path, monkeypatch):
+    with opened(path) as writer:
+        writer.execute("INSERT INTO b VALUES (7)")
+        assert path.with_name("some.db-wal").stat().st_size
+        refusing(monkeypatch)
+        with pytest.raises(HomeNotWritableError):
+            open_database(path, SCHEMA, 1, create=False)

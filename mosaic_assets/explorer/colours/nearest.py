@@ -42,7 +42,8 @@ def tiles(palette: Palette, database: LibraryDatabase, lab: NDArray[np.float64],
 
     Buckets are read in the order of how near a tile of theirs could be, until none could be nearer than those found.
     """
-    holding = np.flatnonzero(palette.kept)
+    # Of the library that is read below; a merge may have come after the palette. Centroids never change.
+    holding = np.flatnonzero(database.bucket_counts(len(palette.lab)))
     bounds = least_distances(palette, lab, holding)
     order = np.argsort(bounds, kind="stable")
     found: list[tuple[float, str]] = []

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mosaic_assets.errors import MosaicError, NotBuiltError, StoreError
+from mosaic_assets.explorer.damage import suspecting_damage
 from mosaic_assets.explorer.reading import Shelf
 from mosaic_assets.library.centroids import load_centroids
 from mosaic_assets.library.coverage import LibraryState, read_state
@@ -49,15 +50,16 @@ class Palette:
     note: str | None
     """What to do about a library without tiles."""
 
-    def bucket(self, number: int) -> dict[str, Any]:
-        """Return a bucket as plain values."""
+    def bucket(self, number: int, kept: int | None = None) -> dict[str, Any]:
+        """Return a bucket as plain values, with ``kept`` tiles where it is known better by now."""
+        held = int(self.kept[number]) if kept is None else kept
         return {
             "bucket": number,
             "lab": self.lab[number].round(3).tolist(),
             "rgb": self.rgb[number],
-            "kept": int(self.kept[number]),
+            "kept": held,
             "hits": int(self.hits[number]),
-            "state": self.states[number],
+            "state": states_of(np.array([held]), self.hits[number : number + 1], self.floor, self.cap)[0],
         }
 
 
@@ -162,7 +164,7 @@ def _kept(shelf: Shelf, name: str, now: Hashable, read: Callable[[Settings], Val
     with cast("threading.Lock", shelf.kept.setdefault(f"{name}.lock", threading.Lock())):
         there = cast("tuple[Hashable, Value] | None", shelf.kept.get(name))
         if there is None or there[0] != now:
-            with _blaming_the_home():
+            with _blaming_the_home(), suspecting_damage(shelf.settings.library, "run `mosaic library verify`"):
                 there = now, read(shelf.settings)
             shelf.kept[name] = there
         return there[1]

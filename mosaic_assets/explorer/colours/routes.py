@@ -74,7 +74,7 @@ def bucket_tiles(bucket: Bucket, question: Annotated[BucketQuestion, Query()], s
         count, found = tiles.of_bucket(database, bucket, palette.lab[bucket], limit=question.limit, page=question.page)
     return json_answer(
         {
-            **palette.bucket(bucket),
+            **palette.bucket(bucket, count),  # counted with the tiles: a merge may have come between
             "count": count,
             "page": question.page,
             "limit": question.limit,

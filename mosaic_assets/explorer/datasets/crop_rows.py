@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date
 from typing import TYPE_CHECKING, Any, cast
 
@@ -55,12 +54,6 @@ def rows_of_day(shelf: Shelf, day: date) -> list[Row]:
         days.clear()
     days[day] = identity, rows
     return rows
-
-
-def all_rows(shelf: Shelf) -> Iterator[Row]:
-    """Yield the scenes of all days, the newest day first."""
-    for day in crop_days(shelf):
-        yield from rows_of_day(shelf, day)
 
 
 def crop_row(shelf: Shelf, product: str) -> Row:

@@ -7,8 +7,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from mosaic_assets.csquares.index import index_path
-from mosaic_assets.errors import NotBuiltError, UnknownNameError
+from mosaic_assets.errors import NotBuiltError
 from mosaic_assets.explorer.datasets.chip_rows import chip_row
 from mosaic_assets.explorer.datasets.crop_rows import crop_row
 from mosaic_assets.explorer.datasets.gallery import NOT_BUILT as NO_GALLERY
@@ -19,8 +18,7 @@ from mosaic_assets.explorer.datasets.safe_files import PictureError, find_pictur
 from mosaic_assets.explorer.datasets.tiles import tile_row
 from mosaic_assets.explorer.links import PICTURES
 from mosaic_assets.explorer.reading import Shelf
-from mosaic_assets.store.csquare_db import open_csquare_db
-from mosaic_assets.store.csquare_records import Scene
+from mosaic_assets.store.csquare_pages import SceneRow
 from mosaic_assets.store.gallery_db import has_gallery, open_gallery
 
 
@@ -89,14 +87,12 @@ def _gallery(shelf: Shelf, number: str) -> Found:
 
 
 def _scene(shelf: Shelf, number: str) -> Found:
-    with open_csquare_db(index_path(shelf.settings.csquares)) as database:
-        stored = database.stored([number]).get(number)
-    if stored is None:
-        raise UnknownNameError("scene", number[:80], "those of the index", "Search for it by place or time.")
-    return _file(shelf, picture_of(stored.scene))
+    with shelf.indexes.borrow() as index:
+        row, _ = index.row(number)
+    return _file(shelf, picture_of(row))
 
 
-def picture_of(scene: Scene) -> str:
+def picture_of(scene: SceneRow) -> str:
     """Return the picture that a scene names: its thumbnail, or else its image, whichever is a picture.
 
     Raises

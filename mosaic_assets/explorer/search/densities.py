@@ -55,7 +55,8 @@ def density_of(shelf: Shelf, resolution: float, datasets: Sequence[str]) -> Chos
         generation = index.generation()
     found = kept.get(resolution)
     if not isinstance(found, Densities) or found.generation != generation:
-        kept[resolution] = found = densities(shelf.settings.csquares, resolution, dataset_of)
+        with shelf.indexes.suspecting_damage():
+            kept[resolution] = found = densities(shelf.settings.csquares, resolution, dataset_of)
     counts = np.zeros(arrays.total_of(level_of(resolution)), np.int64)
     for name in wanted:
         counts += found.counts.get(name, 0)

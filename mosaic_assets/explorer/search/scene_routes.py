@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import PlainTextResponse, Response
 
-from mosaic_assets.csquares import SceneIndex
+from mosaic_assets.core.csquare_arrays import Ints
+from mosaic_assets.csquares import SceneIndex, Where
 from mosaic_assets.csquares.features import bounds_of, boxes_of, collection, feature
 from mosaic_assets.csquares.merging import KEY_LEVEL
 from mosaic_assets.csquares.places import ids_at, place_of
@@ -16,7 +18,7 @@ from mosaic_assets.csquares.search import Found
 from mosaic_assets.errors import SettingsError
 from mosaic_assets.explorer.answers import json_answer
 from mosaic_assets.explorer.problems import PROBLEMS
-from mosaic_assets.explorer.reading import ShelfOf
+from mosaic_assets.explorer.reading import ShelfOf, from_one_state
 from mosaic_assets.explorer.search import records, scenes
 from mosaic_assets.explorer.search.asking import asked_of, documented
 from mosaic_assets.explorer.search.datasets import datasets_of
@@ -50,12 +52,16 @@ def search(question: Annotated[Question, Depends(asked_of(Question))], shelf: Sh
     Give one of code, box, point and scene, or none for everywhere.
     """
     with shelf.indexes.borrow() as index:
-        where = where_of(question, index)
-        if question.format == "ids":
-            return PlainTextResponse("".join(f"{one}\n" for one in index.ids(**where).tolist()))
-        found = index.find(limit=question.limit, page=question.page, **where)
-        if question.format == "geojson":
-            return json_answer(_as_geojson(question, found, index), media_type=GEOJSON)
+        return FORMS[question.format](question, index)
+
+
+def _as_ids(question: Question, index: SceneIndex) -> Response:
+    found = from_one_state(index.generation, lambda: index.ids(**where_of(question, index)))
+    return PlainTextResponse("".join(f"{one}\n" for one in found.tolist()))
+
+
+def _as_json(question: Question, index: SceneIndex) -> Response:
+    where, found = from_one_state(index.generation, lambda: _found(question, index))
     kind = place_of(where)
     return json_answer(
         {
@@ -70,18 +76,36 @@ def search(question: Annotated[Question, Depends(asked_of(Question))], shelf: Sh
     )
 
 
-def _as_geojson(question: Question, found: Found, index: SceneIndex) -> dict[str, Any]:
+def _found(question: Question, index: SceneIndex) -> tuple[Where, Found]:
+    where = where_of(question, index)
+    return where, index.find(limit=question.limit, page=question.page, **where)
+
+
+def _as_geojson(question: Question, index: SceneIndex) -> Response:
     if question.limit > MOST_OUTLINES:
         raise SettingsError(
             f"searching with format=geojson and limit={question.limit}: expected {MOST_OUTLINES} at most, for each outline "
             "is made anew; ask for more pages"
         )
+
+    def ask() -> tuple[Found, list[Ints]]:
+        _, found = _found(question, index)
+        return found, [index.keys_of(row.id) for row in found.rows]
+
+    found, keys = from_one_state(index.generation, ask)
     features = []
-    for row in found.rows:
+    for row, held in zip(found.rows, keys, strict=True):
         said = scenes.plain(row)
-        features.append(feature(said.pop("id"), index.keys_of(row.id), said))
+        features.append(feature(said.pop("id"), held, said))
     links = [{"rel": rel, "href": href} for rel, href in _links(question, found).items() if href]
-    return {**collection(found.count, features), "links": links}
+    return json_answer({**collection(found.count, features), "links": links}, media_type=GEOJSON)
+
+
+FORMS: dict[str, Callable[[Question, SceneIndex], Response]] = {
+    "json": _as_json,
+    "geojson": _as_geojson,
+    "ids": _as_ids,
+}
 
 
 def _pages(question: Question, found: Found) -> int:

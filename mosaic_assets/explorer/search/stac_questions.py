@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mosaic_assets.csquares import SceneIndex, Where
 from mosaic_assets.errors import GeometryError, SettingsError, UnknownNameError
@@ -20,7 +21,13 @@ MOST_ITEMS = 250
 """Items a page, whatever is asked for: an outline takes about 3 ms."""
 LARGEST_LIMIT = 10_000
 MOST_IDS = 500
+LONGEST_EDGES = 40_000
+"""Degrees that all edges of a geometry have together, 100 times round the world: covering one takes up to 1.5 s then."""
 _DATETIME = "A moment, or two with / between, one of which may be `..`; RFC 3339."
+
+
+_PAGE = "From 1. Pages count anew when the index changes; the links `next` go by `after`."
+_AFTER = "Id of the last item that is there already: go on behind it. The links `next` have it."
 
 
 class ItemsOf(BaseModel):
@@ -33,7 +40,8 @@ class ItemsOf(BaseModel):
     )
     datetime: str | None = Field(None, max_length=80, description=_DATETIME, examples=["2003-06-20T00:00:00Z/.."])
     limit: int = Field(10, ge=1, le=LARGEST_LIMIT, description=f"Items a page; {MOST_ITEMS} at most are given.")
-    page: int = Field(1, ge=1, le=1_000_000, description="From 1; the links `next` have it.")
+    page: int = Field(1, ge=1, le=1_000_000, description=_PAGE)
+    after: str | None = Field(None, max_length=300, description=_AFTER)
 
 
 class ItemsAsked(ItemsOf):
@@ -53,7 +61,7 @@ class ItemsAsked(ItemsOf):
         GeometryError
             Not GeoJSON.
         """
-        found: dict[str, Any] = {"limit": self.limit, "page": self.page, "datetime": self.datetime}
+        found: dict[str, Any] = {name: getattr(self, name) for name in ("limit", "page", "after", "datetime")}
         if self.collections:
             found["collections"] = self.collections.split(",")
         found["ids"] = self.ids.split(",") if self.ids else None
@@ -66,7 +74,9 @@ class ItemsAsked(ItemsOf):
         try:
             return ItemSearch(**found, **more)
         except ValidationError as error:
-            said = "; ".join(f"{one['loc'][0]}: {one['msg'].lower()}" for one in error.errors()[:3])
+            said = "; ".join(
+                f"{' '.join(map(str, one['loc'][:1]))}: {one['msg'].lower()}" for one in error.errors()[:3]
+            )
             raise SettingsError(f"searching with {said}; ask in parts") from error
 
 
@@ -82,13 +92,25 @@ class ItemSearch(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    @model_validator(mode="after")
+    def _can_be_repeated(self) -> ItemSearch:
+        """The links of an answer repeat the search, some levels down in it."""
+        try:
+            orjson.dumps([[[[self.model_dump()]]]])
+        except TypeError as error:
+            raise ValueError(
+                f"expected JSON of less than 250 levels, numbers of 64 bits and Unicode ({error})"
+            ) from error
+        return self
+
     bbox: list[float] | None = Field(None, min_length=4, max_length=6, examples=[[150, -30, 155, -25]])
     datetime: str | None = Field(None, max_length=80, description=_DATETIME, examples=["2003-06-20T00:00:00Z/.."])
     collections: list[str] | None = Field(None, max_length=6, examples=[["scenes"]])
     ids: list[str] | None = Field(None, max_length=MOST_IDS, examples=[["h1awj"]])
     intersects: dict[str, Any] | None = Field(None, description="A GeoJSON geometry; not with bbox.")
     limit: int = Field(10, ge=1, le=LARGEST_LIMIT, description=f"Items a page; {MOST_ITEMS} at most are given.")
-    page: int = Field(1, ge=1, le=1_000_000, description="From 1; the links `next` have it.")
+    page: int = Field(1, ge=1, le=1_000_000, description=_PAGE)
+    after: str | None = Field(None, max_length=300, description=_AFTER)
 
 
 def stac_where(asked: ItemSearch, index: SceneIndex) -> Where:
@@ -145,6 +167,11 @@ def geometry_of(said: dict[str, Any]) -> Geometry:
         raise _not_a_geometry(str(said)) from error
     if found is None or found.is_empty:
         raise _not_a_geometry(str(said))
+    if not found.length <= LONGEST_EDGES:
+        raise GeometryError(
+            f"reading intersects: its edges have {found.length:,.0f} degrees together; expected {LONGEST_EDGES:,} at most; "
+            "ask in parts"
+        )
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -10,16 +11,18 @@ from fastapi import APIRouter, Body, Path, Query, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
+from mosaic_assets.core.csquare_arrays import Ints
 from mosaic_assets.csquares import SceneIndex, Where
 from mosaic_assets.errors import UnknownNameError
 from mosaic_assets.explorer.answers import json_answer
 from mosaic_assets.explorer.links import DATASETS, dataset_of
 from mosaic_assets.explorer.problems import PROBLEMS
-from mosaic_assets.explorer.reading import ShelfOf
+from mosaic_assets.explorer.reading import ShelfOf, from_one_state
 from mosaic_assets.explorer.search import stac_records as stac
 from mosaic_assets.explorer.search.datasets import datasets_of
 from mosaic_assets.explorer.search.questions import FROM_INDEX, Dataset
 from mosaic_assets.explorer.search.stac_questions import MOST_ITEMS, ItemsAsked, ItemSearch, ItemsOf, stac_where
+from mosaic_assets.store.csquare_pages import SceneRow
 
 router = APIRouter(prefix="/stac", tags=["STAC"], responses=PROBLEMS)
 
@@ -81,7 +84,7 @@ def items(name: Name, asked: Annotated[ItemsOf, Query()], request: Request, shel
     search = ItemsAsked(**given).as_search(collections=[name])
     path = f"/stac/collections/{name}/items"
     with shelf.indexes.borrow() as index:
-        return _page(index, search, _base(request), lambda page: _by_get(path, {**given, "page": page}))
+        return _page(index, search, _base(request), lambda **place: _by_get(path, {**given, **place}))
 
 
 @router.get("/collections/{name}/items/{item:path}", summary="One scene", responses=_ITEM)
@@ -110,7 +113,7 @@ def search(asked: Annotated[ItemsAsked, Query()], request: Request, shelf: Shelf
             index,
             asked.as_search(),
             _base(request),
-            lambda page: _by_get("/stac/search", {**given, "page": page}),
+            lambda **place: _by_get("/stac/search", {**given, **place}),
         )
 
 
@@ -123,24 +126,17 @@ def search_by_post(asked: Annotated[ItemSearch, Body()], request: Request, shelf
             index,
             asked,
             _base(request),
-            lambda page: {"path": "/stac/search", "method": "POST", "body": {**given, "page": page}},
+            lambda **place: {"path": "/stac/search", "method": "POST", "body": {**given, **place}},
         )
 
 
-def _page(index: SceneIndex, asked: ItemSearch, base: str, address: Any) -> Response:
-    limit = min(asked.limit, MOST_ITEMS)
-    where = stac_where(asked, index)
-    if asked.ids:
-        count, rows = _by_ids(index, where, asked.ids, limit, asked.page)
-    else:
-        found = index.find(limit=limit, page=asked.page, **where)
-        count, rows = found.count, found.rows
-    features = [stac.item(base, row, index.keys_of(row.id)) for row in rows]
-    links = [stac.link(base, "root", "/stac"), stac.link(base, "self", **_self(address(asked.page)))]
-    if asked.page * limit < count:
-        links.append(stac.link(base, "next", kind=stac.GEOJSON, **address(asked.page + 1)))
-    if asked.page > 1:
-        links.append(stac.link(base, "prev", kind=stac.GEOJSON, **address(asked.page - 1)))
+def _page(index: SceneIndex, asked: ItemSearch, base: str, address: Callable[..., dict[str, Any]]) -> Response:
+    count, left, rows = from_one_state(index.generation, lambda: _found(index, asked))
+    features = [stac.item(base, row, keys) for row, keys in rows]
+    links = [stac.link(base, "root", "/stac"), stac.link(base, "self", **_self(address()))]
+    if left:
+        # By the last item and not by number: the index may grow between two pages, and nothing is missed or given twice.
+        links.append(stac.link(base, "next", kind=stac.GEOJSON, **address(page=1, after=features[-1]["id"])))
     return json_answer(
         {
             "type": "FeatureCollection",
@@ -161,11 +157,37 @@ def _by_get(path: str, asked: dict[str, Any]) -> dict[str, Any]:
     return {"path": f"{path}?{urlencode(asked)}", "method": "GET"}
 
 
-def _by_ids(index: SceneIndex, where: Where, ids: list[str], limit: int, page: int) -> tuple[int, list[Any]]:
-    """Return how many of some scenes a search finds, and a page of them."""
+Rows = list[tuple[SceneRow, Ints]]
+
+
+def _found(index: SceneIndex, asked: ItemSearch) -> tuple[int, int, Rows]:
+    """Return how many scenes a search finds, how many are behind the page, and the page."""
+    find = _by_ids if asked.ids or asked.after else _by_page
+    return find(index, stac_where(asked, index), asked, min(asked.limit, MOST_ITEMS))
+
+
+def _by_page(index: SceneIndex, where: Where, asked: ItemSearch, limit: int) -> tuple[int, int, Rows]:
+    """Return the same of a search that goes by the number of the page."""
+    found = index.find(limit=limit, page=asked.page, **where)
+    return found.count, max(0, found.count - asked.page * limit), [(row, index.keys_of(row.id)) for row in found.rows]
+
+
+def _by_ids(index: SceneIndex, where: Where, asked: ItemSearch, limit: int) -> tuple[int, int, Rows]:
+    """Return the same of a search that names its scenes, or the one to go on behind."""
     found = index.ids(**where)
-    chosen = found[np.isin(found, ids)].tolist()
-    return len(chosen), [index.row(one)[0] for one in chosen[(page - 1) * limit : page * limit]]
+    if asked.ids:
+        found = found[np.isin(found, asked.ids)]
+    start = 0
+    if asked.after:
+        places = np.flatnonzero(found == asked.after)
+        if not len(places):
+            raise UnknownNameError(
+                "item", asked.after[:80], "those that the search finds", "Begin with the first page."
+            )
+        start = int(places[0]) + 1
+    start += (asked.page - 1) * limit
+    chosen = found[start : start + limit].tolist()
+    return len(found), max(0, len(found) - start - limit), [index.row(one) for one in chosen]
 
 
 def _base(request: Request) -> str:
