@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from mosaic_assets.core.checks import Check, CheckResult, Scope
+from mosaic_assets.core.checks import Check, CheckResult, Scope, result_of
 from mosaic_assets.core.phash import to_hex
 from mosaic_assets.core.records import Outcome
 from mosaic_assets.errors import MosaicError
@@ -32,9 +32,6 @@ NEWEST_PICTURES = 1_000
 
 FORMATS = {".png": "PNG", ".webp": "WEBP", ".jpg": "JPEG", ".gif": "GIF"}
 """What a tile's file holds, by its suffix."""
-
-EXAMPLES = 5
-"""Offenders named in a failed check."""
 
 
 def centroids_are_the_published_ones(settings: Settings, scope: Scope) -> CheckResult:
@@ -67,7 +64,7 @@ def rounds_are_complete(settings: Settings, scope: Scope) -> CheckResult:
             except MosaicError as error:  # the others are looked at all the same
                 problems.append(str(error))
             seen += 1
-    return _result(problems, f"{seen} round file(s)")
+    return result_of(problems, f"{seen} round file(s)")
 
 
 def rows_and_files_agree(settings: Settings, scope: Scope) -> CheckResult:
@@ -81,7 +78,7 @@ def rows_and_files_agree(settings: Settings, scope: Scope) -> CheckResult:
     problems = [f"no file for row {path}" for path in sorted(rows - files)]
     problems += [f"no row for file {path}" for path in sorted(files - rows)]
     problems += [f"left in temp: {name}" for name in sorted(leftovers)]
-    return _result(problems, f"{len(rows):,} rows, {len(files):,} files")
+    return result_of(problems, f"{len(rows):,} rows, {len(files):,} files")
 
 
 def pictures_are_tiles(settings: Settings, scope: Scope) -> CheckResult:
@@ -94,7 +91,7 @@ def pictures_are_tiles(settings: Settings, scope: Scope) -> CheckResult:
     with ThreadPoolExecutor(settings.workers) as pool:
         found = pool.map(partial(_picture_problem, settings.home), rows, chunksize=64)
         problems = [problem for problem in found if problem]
-    return _result(problems, f"{len(rows):,} of {total:,} pictures decoded ({scope})")
+    return result_of(problems, f"{len(rows):,} of {total:,} pictures decoded ({scope})")
 
 
 def stored_values_are_recomputable(settings: Settings, scope: Scope) -> CheckResult:
@@ -104,7 +101,7 @@ def stored_values_are_recomputable(settings: Settings, scope: Scope) -> CheckRes
     sample = random.Random(settings.seed).sample(rows, min(settings.check_sample, len(rows)))  # noqa: S311
     tree = load_centroids(settings.library).tree()
     problems = [problem for row in sample if (problem := _value_problem(settings.home, row, tree))]
-    return _result(problems, f"{len(sample):,} tiles recomputed ({scope})")
+    return result_of(problems, f"{len(sample):,} tiles recomputed ({scope})")
 
 
 def no_bucket_exceeds_the_cap(settings: Settings, scope: Scope) -> CheckResult:
@@ -114,7 +111,7 @@ def no_bucket_exceeds_the_cap(settings: Settings, scope: Scope) -> CheckResult:
         rows = database.query("SELECT bucket_id, count(*) FROM tiles GROUP BY bucket_id ORDER BY 2 DESC")
     problems = [f"bucket {bucket} holds {count}" for bucket, count in rows if count > settings.bucket_cap]
     fullest = rows[0][1] if rows else 0
-    return _result(problems, f"{len(rows):,} buckets, the fullest holds {fullest} of {settings.bucket_cap}")
+    return result_of(problems, f"{len(rows):,} buckets, the fullest holds {fullest} of {settings.bucket_cap}")
 
 
 def no_exact_duplicate_in_a_bucket(settings: Settings, scope: Scope) -> CheckResult:
@@ -125,7 +122,7 @@ def no_exact_duplicate_in_a_bucket(settings: Settings, scope: Scope) -> CheckRes
             "SELECT bucket_id, phash, count(*) FROM tiles GROUP BY bucket_id, phash HAVING count(*) > 1"
         )
         total = database.count()
-    return _result([f"bucket {b}: {n} tiles with hash {h}" for b, h, n in rows], f"{total:,} tiles")
+    return result_of([f"bucket {b}: {n} tiles with hash {h}" for b, h, n in rows], f"{total:,} tiles")
 
 
 def packed_hashes_agree(settings: Settings, scope: Scope) -> CheckResult:
@@ -136,7 +133,7 @@ def packed_hashes_agree(settings: Settings, scope: Scope) -> CheckResult:
         packed = Counter(to_hex(database.hashes()))
     problems = [f"{code} is packed {packed[code]} times, {rows[code]} tiles have it" for code in packed - rows]
     problems += [f"{code} of a tile is not packed" for code in rows - packed]
-    return _result(problems, f"{rows.total():,} hashes")
+    return result_of(problems, f"{rows.total():,} hashes")
 
 
 def provenance_is_complete(settings: Settings, scope: Scope) -> CheckResult:
@@ -159,7 +156,7 @@ def provenance_is_complete(settings: Settings, scope: Scope) -> CheckResult:
             f"SELECT t.id FROM tiles t LEFT JOIN provenance p USING (id) WHERE p.id IS NULL OR {empty}"
         )
         total = database.count()
-    return _result([f"tile {row[0]}" for row in rows], f"{total:,} tiles")
+    return result_of([f"tile {row[0]}" for row in rows], f"{total:,} tiles")
 
 
 def tiles_lie_in_their_biome(settings: Settings, scope: Scope) -> CheckResult:
@@ -184,7 +181,7 @@ def tiles_lie_in_their_biome(settings: Settings, scope: Scope) -> CheckResult:
             problems += [f"tile {row} lies outside {name}" for row in _outside(rows, biomes[name].geometry())]
             seen += len(rows)
     left_out = {"biomes no longer in the settings": sorted(strangers), "rounds of an earlier geometry": moved}
-    return _result(problems, f"{seen:,} tiles", left_out)
+    return result_of(problems, f"{seen:,} tiles", left_out)
 
 
 def _rounds_of_an_earlier_place(settings: Settings, biome: Biome) -> list[int]:
@@ -219,7 +216,7 @@ def ledger_adds_up(settings: Settings, scope: Scope) -> CheckResult:
         if database.meta(CENTROIDS_META) is None:
             problems.append("the library does not say which centroids it was built with")
         rounds = len(database.rounds())
-    return _result(problems, f"{rounds} merged rounds")
+    return result_of(problems, f"{rounds} merged rounds")
 
 
 def coverage_target_is_met(settings: Settings, scope: Scope) -> CheckResult:
@@ -257,17 +254,6 @@ CHECKS: tuple[Check, ...] = tuple(
     )
 )
 """Every check, in the order of the lineage. Those that do not block only warn."""
-
-
-def _result(problems: list[str], looked_at: str, details: dict[str, Any] | None = None) -> CheckResult:
-    if not problems:
-        return CheckResult(True, looked_at, details or {})
-    some = "; ".join(problems[:EXAMPLES]) + ("; ..." if len(problems) > EXAMPLES else "")
-    return CheckResult(
-        False,
-        f"{len(problems)} problem(s) in {looked_at}: {some}",
-        {"problems": problems[:100], **(details or {})},
-    )
 
 
 def _rows_in_scope(database: LibraryDatabase, scope: Scope) -> list[LibraryRow]:
