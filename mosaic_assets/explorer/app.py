@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
+from typing import Any
 
 from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from mosaic_assets import __version__
@@ -64,11 +66,21 @@ def make_app(
     explain_errors(app)
     for routes in (search, colours, datasets, world, pages):
         app.include_router(routes.router)
-    app.mount("/static/leaflet", StaticFiles(directory=_leaflet()), name="leaflet")
-    app.mount("/static", StaticFiles(directory=pages.FOLDER), name="static")
+    app.mount("/static/leaflet", _Files(directory=_leaflet()), name="leaflet")
+    app.mount("/static", _Files(directory=pages.FOLDER), name="static")
     app.add_middleware(GZipMiddleware, minimum_size=2_048, compresslevel=4)
     app.add_middleware(Guard, hosts=tuple(hosts))
     return app
+
+
+class _Files(StaticFiles):
+    """Files that a browser asks about each time: after an upgrade no page runs the scripts of before."""
+
+    def file_response(self, *given: Any, **named: Any) -> Response:
+        """Return a file, or that it is as it was."""
+        answer = super().file_response(*given, **named)
+        answer.headers["cache-control"] = "no-cache"
+        return answer
 
 
 def _leaflet() -> Path:

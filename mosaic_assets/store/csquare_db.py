@@ -289,8 +289,8 @@ def open_csquare_db(path: Path, *, create: bool = False) -> Iterator[CsquareData
     """
     if not create and not has_database(path):
         raise NotBuiltError(
-            f"opening the c-square index {path} failed: there is none yet. Drop scene files in inbox/scenes of the data "
-            "home and materialize csquare_index; or, in Python, call write_pairs and then update_index"
+            f"opening the c-square index {path} failed: there is none yet. Run `mosaic run`, which also takes scene files "
+            "from inbox/scenes of the data home, or materialize csquare_index; in Python, call write_pairs and then update_index"
         )
     fresh = not has_database(path)
     connection = open_database(path, SCHEMA, SCHEMA_VERSION, create=create)

@@ -100,5 +100,5 @@ def test_a_table_is_sorted_by_its_headings(small_url: str, open_page: Any) -> No
 def test_benchmarks_on_a_phone(small_url: str, open_page: Any) -> None:  # noqa: F811
     page = open_page(f"{small_url}/benchmarks", viewport=PHONE)
     page.locator("#noise img").first.wait_for()
-    assert page.locator("#clouds [class=problem]").inner_text().endswith("run `mosaic challenges clouds`")
+    assert page.locator("#clouds [class=problem]").inner_text().endswith("run mosaic challenges clouds")
     assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+import requests
 import uvicorn
 
 from mosaic_assets.errors import SettingsError
@@ -279,3 +280,12 @@ def test_no_host_is_not_every_host(archive_home: Settings, host: str) -> None:
 def test_an_address_in_use_is_said(archive_home: Settings) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(SettingsError, match="another --port"):
         serve(archive_home, "127.0.0.1", taken.getsockname()[1])
+
+
+def test_scripts_are_asked_about_each_time(archive_url: str) -> None:
+    first = requests.get(f"{archive_url}/static/js/common.js", timeout=10)
+    assert first.headers["cache-control"] == "no-cache"
+    again = requests.get(
+        f"{archive_url}/static/js/common.js", headers={"if-none-match": first.headers["etag"]}, timeout=10
+    )
+    assert (again.status_code, again.headers["cache-control"]) == (304, "no-cache")

@@ -1,5 +1,5 @@
 // The API's page: /openapi.json as people read it, with examples that can be tried.
-import { announce, ask, fill, make, problemNote } from "./common.js";
+import { Gone, announce, ask, fill, make, problemNote } from "./common.js";
 
 const LONGEST = 6000; // characters of an answer that are shown
 
@@ -93,7 +93,8 @@ function answersOf(operation) {
 
 /** Ask for an example and show the answer below it. */
 async function tryOut(address, place, button) {
-  button.disabled = true;
+  if (button.hasAttribute("aria-busy")) return;
+  button.setAttribute("aria-busy", "true"); // not disabled: it would lose the focus
   fill(place, make("p", { class: "note" }, "Asking …"));
   try {
     const began = performance.now();
@@ -104,10 +105,10 @@ async function tryOut(address, place, button) {
     const took = Math.round(performance.now() - began);
     fill(place, make("p", { class: "note" }, `${answer.status}, ${kind}, ${took} ms`), picture ? pictureOf(content, address) : textOf(content, kind));
     announce(`${address} answered with ${answer.status}`);
-  } catch (error) {
-    fill(place, problemNote(new Error(`The explorer does not answer (${error.message}); is it still running?`)));
+  } catch {
+    fill(place, problemNote(new Gone()));
   }
-  button.disabled = false;
+  button.removeAttribute("aria-busy");
 }
 
 function pictureOf(blob, address) {
@@ -165,7 +166,7 @@ async function begin() {
   try {
     description = await ask("/openapi.json");
   } catch (error) {
-    fill(place, problemNote(error));
+    fill(place, problemNote(error, begin));
     return;
   }
   const first = await ask("/api/search", { limit: 1 }).catch(() => ({ scenes: [] }));

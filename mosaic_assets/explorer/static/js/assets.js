@@ -1,6 +1,5 @@
 // The page of the assets: each group of the lineage as a table.
-import { announce, ask, fill, make, momentOf, problemNote, textOf } from "./common.js";
-import { sizeOf } from "./datasets/pieces.js";
+import { announce, ask, fill, make, momentOf, problemNote, sizeOf, textOf, worded } from "./common.js";
 
 const COLUMNS = ["Asset", "Rows", "Size", "Changed", "Dagster"];
 
@@ -47,11 +46,10 @@ function groupTable(assets, caption) {
   );
 }
 
-try {
-  const { dagster, assets } = await ask("/api/assets");
-  fill(document.getElementById("dagster"), dagster
-    ? make("span", {}, "The Dagster UI runs at ", make("a", { href: dagster }, dagster), ".")
-    : "The Dagster UI does not run at the address that was given (--dagster-url); `make ui` starts it.");
+function showAssets({ dagster, assets }) {
+  fill(document.getElementById("dagster"), ...(dagster
+    ? ["The Dagster UI runs at ", make("a", { href: dagster }, dagster), "."]
+    : worded("The Dagster UI does not run at the address that was given (`--dagster-url`); `make ui` starts it.")));
   for (const group of new Set(assets.map((asset) => asset.group))) {
     const place = document.getElementById(group);
     const title = document.getElementById(`${group}-title`).textContent;
@@ -60,6 +58,16 @@ try {
   document.getElementById("groups").classList.remove("waiting");
   announce(`${assets.filter((asset) => asset.built).length} of ${assets.length} assets are built`);
   if (location.hash) document.getElementById(location.hash.slice(1))?.scrollIntoView();
-} catch (error) {
-  fill(document.getElementById("dagster"), problemNote(error));
 }
+
+async function begin() {
+  const said = document.getElementById("dagster");
+  fill(said, "Counting files and asking the Dagster UI.");
+  try {
+    showAssets(await ask("/api/assets"));
+  } catch (error) {
+    fill(said, problemNote(error, begin));
+  }
+}
+
+begin();

@@ -1,6 +1,5 @@
 // The page of the benchmarks: their tables, sorted as the address says, and their plots.
-import { announce, ask, fill, make, momentOf, problemNote, textOf } from "./common.js";
-import { synthetic } from "./datasets/pieces.js";
+import { announce, ask, fill, make, momentOf, picture, problemNote, synthetic, textOf, worded } from "./common.js";
 
 const HEADINGS = {
   iou: "IoU", f1: "F1", psnr: "PSNR, dB", ssim: "SSIM", mse: "MSE", seconds: "seconds", processor_s: "processor, s", bits_a_pixel: "bits a pixel",
@@ -8,7 +7,6 @@ const HEADINGS = {
   within_25_m: "within 25 m", within_100_m: "within 100 m", within_1000_m: "within 1,000 m", median_m: "median, m", false_accepts: "false accepts",
 };
 const BESIDE = 2; // plots beside the table; further ones stand below
-let benchmarks = [];
 
 const titleOf = (column) => HEADINGS[column] ?? column.replaceAll("_", " ");
 const keyOf = (benchmark, table) => (table.title ? `${benchmark.name}/${table.title}` : benchmark.name);
@@ -88,7 +86,7 @@ function plotsOf(benchmark) {
   return benchmark.plots.map((plot) => make(
     "figure", {},
     make("a", { href: plot.address, "aria-label": `${plot.title}, in full size` },
-      make("img", { src: plot.address, alt: plot.alt, loading: "lazy", decoding: "async", width: 800, height: 600 })),
+      picture({ src: plot.address, alt: plot.alt, loading: "lazy", width: 800, height: 600 })),
     make("figcaption", {}, `${plot.title[0].toUpperCase()}${plot.title.slice(1)}. ${plot.alt}`),
   ));
 }
@@ -97,10 +95,10 @@ function show(benchmark) {
   const section = document.getElementById(benchmark.name);
   const made = benchmark.made
     ? ` Measured on ${benchmark.measured_on}; made ${momentOf(benchmark.made)} by ${benchmark.asset} or \`${benchmark.command}\`. ` : "";
-  fill(section.querySelector(".about"), benchmark.about, made, benchmark.synthetic ? synthetic() : null);
+  fill(section.querySelector(".about"), benchmark.about, ...worded(made), benchmark.synthetic ? synthetic() : null);
   const content = section.querySelector(".content");
   if (!benchmark.built) {
-    fill(content, make("p", { class: "problem" }, benchmark.missing));
+    fill(content, make("p", { class: "problem" }, ...worded(benchmark.missing)));
     return;
   }
   const tables = benchmark.tables.map((data) => sortableTable(benchmark, data));
@@ -117,11 +115,17 @@ function show(benchmark) {
 }
 
 window.addEventListener("popstate", () => redraws.forEach((draw) => draw()));
-try {
-  ({ benchmarks } = await ask("/api/benchmarks"));
-  benchmarks.forEach(show);
-  announce("The benchmarks are shown");
-  if (location.hash) document.getElementById(location.hash.slice(1))?.scrollIntoView();
-} catch (error) {
-  fill(document.querySelector(".benchmark .content"), problemNote(error));
+async function begin() {
+  const first = document.querySelector(".benchmark .content");
+  fill(first, make("p", { class: "note" }, "Reading the measurements …"));
+  try {
+    const { benchmarks } = await ask("/api/benchmarks");
+    benchmarks.forEach(show);
+    announce("The benchmarks are shown");
+    if (location.hash) document.getElementById(location.hash.slice(1))?.scrollIntoView();
+  } catch (error) {
+    fill(first, problemNote(error, begin));
+  }
 }
+
+begin();

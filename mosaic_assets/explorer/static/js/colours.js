@@ -1,23 +1,24 @@
 // The colour page: the address is the state, this keeps page and address together.
 
-import { Refused, announce, ask, fill, make, problemNote } from "./common.js";
+import { announce, ask, entitle, fill, make, problemNote } from "./common.js";
+import { askFor } from "./colours/asking.js";
 import { showCoverage } from "./colours/coverage.js";
 import { Picker, asked } from "./colours/picker.js";
 import { Picture } from "./colours/picture.js";
 import { Plane } from "./colours/plane.js";
-import { MEANINGS, showNearest, showRights, showTiles, sourcesOf, tilesOf, wordsOf } from "./colours/results.js";
+import { MEANINGS, markChosen, nearestSaid, showNearest, showRights, showTiles, sourcesOf, tilesOf, wordsOf } from "./colours/results.js";
 import { isShown, queryOf, readState } from "./colours/state.js";
 import { Strip } from "./colours/strip.js";
 
 const LIMIT = 24;
 const byId = (id) => document.getElementById(id);
+const INTRO = byId("intro").textContent;
 const FIRST = byId("well").value; // the colour of an address without one
 
 let state = readState(location.search);
 let data = null; // the answer of /api/colours
 let nearest = null; // the answer of /api/colours/nearest
 let unsettled = null; // the state before a colour that is still being chosen
-const asking = { nearest: null, tiles: null };
 
 const plane = new Plane(byId("plane"), { onPoint: pointed, onChoose: (bucket, byKey) => choose(bucket, byKey) });
 const strip = new Strip(byId("strip"));
@@ -26,7 +27,7 @@ const picture = new Picture(
   { stage: byId("stage"), canvas: byId("picture"), said: byId("picture-said"), loupe: byId("loupe") },
   {
     onPick: (rgb) => pick(asked("rgb", rgb), true),
-    onTrouble: (sentence) => fill(byId("picture-trouble"), sentence ? problemNote({ message: sentence }) : null),
+    onTrouble: (sentence) => fill(byId("picture-trouble"), sentence && problemNote(sentence)),
   },
 );
 
@@ -66,10 +67,11 @@ function choose(bucket, byKey = false) {
 function refresh(before) {
   const changed = (...names) => !before || names.some((name) => before[name] !== state[name]);
   showControls();
+  entitle(state.bucket !== null && `bucket ${state.bucket}`, state.page > 1 && `page ${state.page}`, state.lab ? `LAB ${state.lab}` : state.rgb, "Colours");
   if (changed("rgb", "lab")) {
     if (!before || (before.lab === null) !== (state.lab === null)) picker.setKind(state.lab === null ? "rgb" : "lab");
     askNearest();
-  } else if (changed("bucket")) markNearest();
+  } else if (changed("bucket")) markChosen(byId("nearest"), state.bucket);
   if (changed("rgb", "lab", "bucket", "page")) askTiles();
   showPlane();
 }
@@ -104,19 +106,6 @@ function pointed(number, byKey, x, y) {
   if (byKey) announce(tip.textContent);
 }
 
-/** Ask, dropping what was asked before for the same place; null when something newer was asked meanwhile. */
-async function askFor(place, path, parameters) {
-  asking[place]?.abort();
-  const mine = (asking[place] = new AbortController());
-  try {
-    const found = await ask(path, parameters, { signal: mine.signal });
-    return asking[place] === mine ? found : null;
-  } catch (error) {
-    if (error.name === "AbortError" || asking[place] !== mine) return null;
-    throw error instanceof Refused ? error : new Error("The explorer does not answer. Is it still running?");
-  }
-}
-
 const colourAsked = () => (state.lab !== null ? { lab: state.lab } : { rgb: state.rgb ?? FIRST });
 
 async function askNearest() {
@@ -125,8 +114,8 @@ async function askNearest() {
     if (!found) return;
     nearest = found;
     picker.show(found.colour, state);
-    byId("nearest-said").textContent = saidOf(found);
-    markNearest();
+    byId("nearest-said").textContent = nearestSaid(found, state.lab);
+    showNearest(byId("nearest"), found.buckets, state.bucket, { onChoose: choose, onPoint: (number) => plane.point(number, false) });
     announce(`Nearest bucket ${found.buckets[0].bucket}, distance ${found.buckets[0].distance.toFixed(1)}`);
   } catch (error) {
     nearest = null;
@@ -136,31 +125,30 @@ async function askNearest() {
   showPlane();
 }
 
-/** What is not built yet is said aloud once, above; here it is only shown. */
+/** A note in a list. What is not built yet, or does not answer, is said aloud once, above; here it is only shown. */
 function noteOf(error) {
-  return error.status === 404 ? make("p", { class: "note problem" }, error.message) : problemNote(error);
+  const note = problemNote(error, askAll);
+  if (error.status !== 400) note.removeAttribute("role");
+  return make("li", { class: "trouble" }, note);
 }
 
-function saidOf({ colour, buckets: [first] }) {
-  const named = `${state.lab !== null ? `LAB ${state.lab}` : colour.rgb}: a tile of it would go into bucket ${first.bucket}. ΔE is CIE76.`;
-  return colour.in_srgb ? named : `${named} Outside sRGB; a screen shows the nearest that it can.`;
-}
-
-function markNearest() {
-  if (nearest) showNearest(byId("nearest"), nearest.buckets, state.bucket, { onChoose: choose, onPoint: (number) => plane.point(number, false) });
+/** Ask once more for all that is missing. */
+function askAll() {
+  refresh(null);
+  if (!data) askLibrary();
 }
 
 async function askTiles() {
   const [heading, said, list] = [byId("tiles-heading"), byId("tiles-said"), byId("tiles")];
   const ofBucket = state.bucket !== null;
   heading.textContent = ofBucket ? `Tiles of bucket ${state.bucket}` : "Nearest tiles";
-  byId("back-to-nearest").hidden = !ofBucket;
+  byId("back-to-nearest").hidden = byId("pick-bucket").hidden = !ofBucket;
   list.setAttribute("aria-busy", "true");
   try {
     const found = ofBucket
       ? await askFor("tiles", `/api/colours/buckets/${state.bucket}`, { limit: LIMIT, page: state.page })
       : await askFor("tiles", "/api/colours/tiles", { ...colourAsked(), k: LIMIT });
-    if (!found) return;
+    if (!found) return; // the newer question takes "busy" away
     const sources = sourcesOf(found.tiles);
     showTiles(list, found.tiles, sources);
     showRights(byId("rights"), sources);
@@ -186,31 +174,34 @@ function showPaging(found) {
   byId("next").disabled = found.page >= found.pages;
 }
 
+function showLibrary(found) {
+  fill(byId("intro"), found.note ? problemNote(found.note) : make("p", { class: "note" }, INTRO));
+  byId("filling-means").textContent = `1 to ${found.floor - 1} tiles`;
+  byId("filled-means").textContent = `filled: ${found.floor} or more`;
+  byId("full-means").textContent = `full: ${found.cap}`;
+  for (const tally of document.querySelectorAll(".tally")) {
+    const { show, state: name } = tally.dataset;
+    tally.textContent = found.states.filter((one) => (show ? isShown(show, one) : one === name)).length.toLocaleString("en");
+  }
+  plane.take(found);
+  strip.take(found);
+  data = found;
+}
+
 /** The whole library, once. */
 async function askLibrary() {
   const parts = { said: byId("coverage-said"), overall: byId("overall"), biomes: byId("biomes") };
   try {
-    data = await ask("/api/colours");
-  } catch (error) {
-    fill(byId("intro"), problemNote(error instanceof Refused ? error : new Error("The explorer does not answer. Is it still running?")));
-  }
-  if (data) {
-    if (data.note) fill(byId("intro"), problemNote({ message: data.note }));
-    byId("filling-means").textContent = `1 to ${data.floor - 1} tiles`;
-    byId("filled-means").textContent = `filled: ${data.floor} or more`;
-    byId("full-means").textContent = `full: ${data.cap}`;
-    for (const tally of document.querySelectorAll(".tally")) {
-      const { show, state: name } = tally.dataset;
-      tally.textContent = data.states.filter((one) => (show ? isShown(show, one) : one === name)).length.toLocaleString("en");
-    }
-    plane.take(data);
-    strip.take(data);
+    showLibrary(await ask("/api/colours"));
     showPlane();
+  } catch (error) {
+    data = null;
+    fill(byId("intro"), problemNote(error, askAll));
   }
   try {
     showCoverage(parts, data?.summary ?? (await ask("/api/coverage")));
   } catch (error) {
-    fill(parts.said, problemNote(error));
+    fill(parts.said, problemNote(error, askLibrary));
   }
 }
 
@@ -237,6 +228,7 @@ function listen() {
   byId("width").addEventListener("change", (event) =>
     go({ width: Number(event.target.value), lightness: state.lightness ?? Number(byId("lightness").value) }));
   byId("back-to-nearest").addEventListener("click", () => { go({ bucket: null, page: 1 }); byId("tiles-heading").focus(); });
+  byId("pick-bucket").addEventListener("click", () => { if (data) go({ rgb: null, lab: data.lab[state.bucket].join(",") }); });
   for (const [id, step] of [["previous", -1], ["next", 1]]) {
     byId(id).addEventListener("click", () => { go({ page: state.page + step }); byId("tiles-heading").focus(); });
   }

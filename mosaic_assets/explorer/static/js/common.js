@@ -8,12 +8,34 @@ export class Refused extends Error {
   }
 }
 
+/** No answer came, or not all of it. */
+export class Gone extends Error {
+  constructor() {
+    super("The explorer does not answer. If it was stopped, start it again with `mosaic explore`, then try again.");
+  }
+}
+
 /** Ask the API for JSON. `parameters` is a URLSearchParams or a plain object; null and "" are left out, arrays repeat. */
 export async function ask(path, parameters = {}, options = {}) {
-  const answer = await fetch(addressOf(path, parameters), { headers: { accept: "application/json" }, ...options });
-  const content = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Refused(answer.status, content.detail || `${answer.status} ${answer.statusText}`);
+  let answer, text;
+  try {
+    answer = await fetch(addressOf(path, parameters), { headers: { accept: "application/json" }, ...options });
+    text = await answer.text();
+  } catch (error) {
+    throw error.name === "AbortError" ? error : new Gone();
+  }
+  const content = parsed(text);
+  if (!answer.ok) throw new Refused(answer.status, content?.detail || `The explorer answered ${answer.status} ${answer.statusText}.`);
+  if (content === null) throw new Refused(502, `The answer of ${path} is not JSON.`);
   return content;
+}
+
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
 }
 
 /** Path and query of a request. */
@@ -42,10 +64,17 @@ export function make(name, attributes = {}, ...children) {
   return element;
 }
 
-/** Put children in place of what an element holds. */
+/** Put children in place of what an element holds. If what had the focus goes, the region around it takes the focus. */
 export function fill(element, ...children) {
+  const held = element !== document.activeElement && element.contains(document.activeElement);
   element.replaceChildren(...children.filter((child) => child !== null && child !== undefined && child !== false));
+  if (held) element.closest("[tabindex='-1']")?.focus({ preventScroll: true });
   return element;
+}
+
+/** Name the page by what it shows: `entitle("bucket 3", "Colours")`. */
+export function entitle(...parts) {
+  document.title = [...parts.filter(Boolean), "mosaic_assets"].join(" · ");
 }
 
 /** Say something to screen readers. */
@@ -53,9 +82,31 @@ export function announce(text) {
   document.getElementById("announce").textContent = text;
 }
 
-/** A sentence about an error, to show in place of what could not be had. */
-export function problemNote(error) {
-  return make("p", { class: "problem", role: "alert" }, error.message);
+/** An error, or a sentence, to show in place of what could not be had. `again` is offered where it may help. */
+export function problemNote(error, again = null) {
+  const passing = again && !(error.status < 500);
+  return make("p", { class: "problem", role: "alert" }, ...worded(sentenceOf(error)),
+    passing && make("button", { type: "button", onclick: () => again() }, "Try again"));
+}
+
+/** What to say of an error. All that is not an answer's own sentence comes from an answer that lacks something. */
+export function sentenceOf(error) {
+  if (typeof error === "string") return error;
+  if (error instanceof Refused || error instanceof Gone) return error.message;
+  return `The answer could not be shown: ${error.message}. Reload the page; this page and the explorer may be of different versions.`;
+}
+
+/** A text as nodes; what stands in backticks is code. */
+export function worded(text) {
+  return text.split("`").map((piece, number) => (number % 2 ? make("code", {}, piece) : piece));
+}
+
+/** A picture that is to be shown, or a word in its place. */
+export function picture(attributes) {
+  const image = make("img", { decoding: "async", ...attributes });
+  image.addEventListener("error", () => image.replaceWith(make("span", { class: "none" },
+    make("span", { class: "unseen" }, `${attributes.alt}: `), "The picture cannot be shown.")), { once: true });
+  return image;
 }
 
 /** A table of rows that are plain objects; `columns` are [key, heading] pairs, numbers stand to the right. */
@@ -84,7 +135,21 @@ export function textOf(value) {
   return String(value);
 }
 
-/** A moment as `2003-06-21 06:23 UTC`. */
+/** A moment as `2003-06-21 06:23 UTC`, a day as it is. */
 export function momentOf(text) {
-  return text ? `${text.slice(0, 10)} ${text.slice(11, 16)} UTC` : "";
+  if (!text) return "";
+  return text.length > 10 ? `${text.slice(0, 10)} ${text.slice(11, 16)} UTC` : text;
+}
+
+/** The mark of what shows no real imagery. */
+export function synthetic() {
+  return make("span", { class: "synthetic" }, "synthetic");
+}
+
+/** Bytes as people read them. */
+export function sizeOf(bytes) {
+  if (bytes === null || bytes === undefined) return "";
+  if (bytes < 1000) return `${bytes} bytes`;
+  const step = Math.min(3, Math.floor(Math.log10(bytes) / 3));
+  return `${(bytes / 1000 ** step).toPrecision(3)} ${["", "kB", "MB", "GB"][step]}`;
 }

@@ -1,5 +1,5 @@
 // The page of the data sets: what the address asks for, as a list of cards or as one item.
-import { announce, ask, fill, make, problemNote, textOf } from "./common.js";
+import { announce, ask, entitle, fill, make, problemNote, textOf } from "./common.js";
 import { chips } from "./datasets/chips.js";
 import { crops } from "./datasets/crops.js";
 import { gallery } from "./datasets/gallery.js";
@@ -10,6 +10,7 @@ import { pager } from "./datasets/pieces.js";
 const SETS = { crops, chips, gallery, queries, tiles };
 const at = (id) => document.getElementById(id);
 let asked = 0;
+let before = { dataset: null, id: null };
 
 /** What the address asks for: the data set, its filters, and perhaps an item. */
 function stateOf(search) {
@@ -37,7 +38,7 @@ async function show(focus = null) {
   const { dataset, set, given } = stateOf(location.search);
   const mine = (asked += 1);
   const id = given.get("id");
-  document.title = `${set.title} · Datasets · mosaic_assets`;
+  entitle(...titleOf(set, given), "Datasets");
   for (const link of document.querySelectorAll(".tabs a")) {
     if (link.dataset.dataset === dataset) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
@@ -47,6 +48,11 @@ async function show(focus = null) {
   at("list").hidden = id !== null;
   at("item").hidden = id === null;
   const region = id === null ? at("list") : at("item");
+  // What belongs to something else must not stand below this title while the answer is under way.
+  const failed = region.querySelector(".problem") !== null;
+  if (id === null && (failed || dataset !== before.dataset)) clearList("Reading …");
+  if (id !== null && (failed || id !== before.id)) fill(at("item-content"), make("p", { class: "note" }, "Reading …"));
+  before = { dataset: id === null ? dataset : before.dataset, id: id ?? before.id };
   region.classList.add("busy");
   region.setAttribute("aria-busy", "true");
   if (id === null) drawFilters(set, given, null); // what is not known yet keeps its place
@@ -58,7 +64,7 @@ async function show(focus = null) {
     if (!isLate()) {
       region.classList.remove("busy");
       region.removeAttribute("aria-busy");
-      if (focus) at(focus)?.focus();
+      if (focus) at(focus)?.focus({ preventScroll: true });
     }
   }
 }
@@ -76,9 +82,8 @@ async function showList(set, given, isLate) {
     announce(set.list ? set.title : `${set.title}: ${at("count").textContent}`);
   } catch (error) {
     if (isLate()) return;
-    for (const id of ["summary", "grid", "pager"]) fill(at(id));
-    at("count").textContent = "";
-    fill(at("summary"), problemNote(error));
+    clearList("");
+    fill(at("summary"), problemNote(error, () => show()));
   }
 }
 
@@ -93,8 +98,20 @@ async function showItem(set, given, id, isLate) {
     fill(at("item-content"), ...set.item(row, answer, { given, change: (changes) => changeQuietly(given, changes) }));
     announce(`${set.title}: ${id}`);
   } catch (error) {
-    if (!isLate()) fill(at("item-content"), problemNote(error));
+    if (!isLate()) fill(at("item-content"), problemNote(error, () => show()));
   }
+}
+
+function clearList(said) {
+  for (const id of ["summary", "grid", "pager"]) fill(at(id));
+  at("count").textContent = said;
+}
+
+/** What the page shows, for its title: the item, or the filters and the page of the list. */
+function titleOf(set, given) {
+  if (given.get("id")) return [given.get("id").split("/").pop(), set.title];
+  const page = given.get("page");
+  return [...set.filters.map(({ name, label }) => given.get(name) && `${label} ${given.get(name).replaceAll("_", " ")}`), page && `page ${page}`, set.title];
 }
 
 /** Put a switch of the item into the address, without asking anew. */
@@ -148,5 +165,5 @@ document.addEventListener("click", (event) => {
   window.scrollTo({ top: 0 });
 });
 at("filters").addEventListener("submit", (event) => event.preventDefault());
-window.addEventListener("popstate", () => show());
+window.addEventListener("popstate", () => show(new URLSearchParams(location.search).has("id") ? "item-title" : "list-title"));
 show();

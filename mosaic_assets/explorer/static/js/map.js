@@ -1,20 +1,22 @@
 // The map page: the address is the question, the form and the map change the address, and the list follows it.
-import { announce, ask, make } from "./common.js";
+import { announce, ask, entitle, fill, make, sentenceOf, worded } from "./common.js";
+import { placeBoxes, squaresOf, summaryOf } from "./map/answers.js";
 import { makeDensity } from "./map/density.js";
 import { readForm, writeDatasets, writeForm } from "./map/form.js";
 import { drawSquares, lookAt, makeGlobe, setSize, setView, showWorld, viewNow } from "./map/globe.js";
 import { choosePlaces, resizeCursor } from "./map/pointing.js";
 import * as results from "./map/results.js";
-import { grown, sizeOf } from "./map/squares.js";
+import { sizeOf } from "./map/squares.js";
 import * as states from "./map/state.js";
 
 const part = (id) => document.getElementById(id);
 const form = part("question");
-const TITLE = document.title;
 
 let state = states.readState(location.search);
 let [searched, shown, written] = [null, null, ""];
 let [searching, touched, saving] = [null, false, 0];
+const NO_NAMES = "Names of places are not known here. Type latitude and longitude, such as 42.8 S, 147.3 E, or click the map.";
+let places = 0; // how many were chosen: what is typed takes time to be understood, and another may be chosen meanwhile
 
 const globe = makeGlobe(part("map"), rested);
 const pointing = choosePlaces(globe, part("pointed"), part("draw-box"), {
@@ -44,6 +46,7 @@ function addressOf(next) {
 
 /** Show a state: form, map, density, list. */
 async function follow(next, look) {
+  if (states.placeIn(next) !== states.placeIn(state)) places += 1;
   const sizeChanged = next.resolution !== globe.size;
   state = next;
   writeForm(form, state);
@@ -65,7 +68,7 @@ function writePlace() {
 }
 
 function sayPlace(text, wrong = false) {
-  part("said").textContent = text;
+  fill(part("said"), ...worded(text));
   part("said").classList.toggle("wrong", wrong);
   part("place").setAttribute("aria-invalid", String(wrong));
 }
@@ -76,13 +79,14 @@ async function search(look) {
   part("clear").hidden = !states.isAsked(state);
   if (question === searched) return;
   searching?.abort();
+  searching = null;
   searched = question;
   if (!states.isAsked(state)) return forget();
   const mine = searching = new AbortController();
   results.showSearching();
   try {
     const answer = await ask("/api/search", states.parametersOf(state, { limit: results.PAGE }), { signal: mine.signal });
-    const boxes = await placeBoxes(answer.place, mine.signal);
+    const boxes = await placeBoxes(answer.place, state, mine.signal);
     if (mine === searching) await showAnswer(answer, boxes, look);
   } catch (error) {
     if (mine === searching) refuse(error);
@@ -90,7 +94,7 @@ async function search(look) {
 }
 
 function forget() {
-  document.title = TITLE;
+  entitle("Map");
   drawSquares(globe, "place", []);
   part("to-results").hidden = true;
   results.showInvitation(() => act({ ...state, page: "1" }));
@@ -99,27 +103,19 @@ function forget() {
 function refuse(error) {
   if (error.name === "AbortError") return;
   searched = null; // to be asked again
+  entitle("No results", "Map");
   drawSquares(globe, "place", []);
   part("to-results").hidden = true;
-  results.showProblem(error, () => follow(state, false));
+  results.showProblem(error, () => {
+    askDatasets();
+    return follow(state, false);
+  });
   announce("");
 }
 
-/** What of a place is drawn: its squares, or, where those are too many, a box as large as they are. */
-async function placeBoxes(place, signal) {
-  if (place.count <= place.boxes.length) return place.boxes;
-  if (place.kind === "box") return [grown(state.box.split(",").map(Number), state.resolution)];
-  if (place.kind !== "scene") return place.boxes;
-  return (await squaresOf(state.scene, state.resolution, signal)).boxes;
-}
-
-function squaresOf(scene, resolution, signal) {
-  return ask("/api/squares", { scene, resolution, compressed: "true" }, { signal });
-}
-
 function showAnswer(answer, boxes, look) {
-  const summary = summaryOf(answer.place, boxes);
-  document.title = `${summary} · ${TITLE}`;
+  const summary = summaryOf(answer.place, boxes, state);
+  entitle(summary, answer.page > 1 && `page ${answer.page}`, "Map");
   drawSquares(globe, "place", boxes);
   results.showScenes(answer, state, [boxes.length > 0 && make("span", { class: "key place" }), summary], {
     show: (id) => {
@@ -134,20 +130,6 @@ function showAnswer(answer, boxes, look) {
   part("to-results").textContent = results.scenesOf(answer.count);
   announce(`${results.scenesOf(answer.count)}: ${summary}${answer.pages > 1 ? `, page ${answer.page} of ${answer.pages}` : ""}`);
   if (look) lookAt(globe, boxes);
-}
-
-function summaryOf({ kind, squares, count }, boxes) {
-  const size = `${state.resolution}°`;
-  const some = count > boxes.length && kind === "code" ? ` (${boxes.length} drawn)` : "";
-  const place = {
-    point: () => `square ${squares[0]}`,
-    code: () => (count === 1 ? `square ${squares[0]}` : `${count.toLocaleString("en")} squares${some}`),
-    box: () => `box ${state.box.replaceAll(",", " ")} in squares of ${size}`,
-    scene: () => `others in the squares of ${state.scene} of ${size}`,
-  }[kind];
-  const days = [state.start && `from ${state.start}`, state.end && `before ${state.end}`];
-  const sets = state.dataset.map((name) => results.TITLES[name] || name).join(", ");
-  return [place ? place() : "everywhere", sets, state.platform.join(", "), ...days].filter(Boolean).join(" · ");
 }
 
 /** What to leave out, or to make larger, when nothing was found. */
@@ -180,7 +162,7 @@ async function showSquares(look) {
     if (wanted !== shown) return;
     shown = null;
     drawSquares(globe, "shown", []);
-    sayPlace(error.status ? error.message : "The explorer does not answer.", true);
+    sayPlace(sentenceOf(error), true);
   }
 }
 
@@ -192,16 +174,29 @@ function rested(view) {
   saving = setTimeout(() => history.replaceState(null, "", addressOf(state)), 200);
 }
 
+/** How much there is of each data set. Where a question was asked, its own answer says what is wrong. */
+async function askDatasets() {
+  try {
+    writeDatasets(form, await ask("/api/datasets"), state);
+  } catch (error) {
+    if (!states.isAsked(state)) results.showProblem(error, () => { forget(); askDatasets(); });
+  }
+}
+
 async function understand(text) {
+  const mine = places += 1;
+  sayPlace("Looking it up …");
   try {
     const { parameters, said } = await ask("/api/place", { q: text });
+    if (mine !== places) return;
     const codes = [parameters.code || []].flat();
     const resolution = parameters.resolution || (codes.length && sizeOf(codes[0].split("|")[0])) || state.resolution;
     await goTo({ ...parameters, code: codes, resolution: String(resolution) });
     sayPlace(said);
   } catch (error) {
-    const gone = "The explorer does not answer. If it was stopped, start it again with mosaic explore.";
-    sayPlace(error.status ? error.message : gone, true);
+    if (mine !== places) return;
+    // Nothing but numbers and codes is understood.
+    sayPlace(error.status === 400 && !/\d/.test(text) ? NO_NAMES : sentenceOf(error), true);
     announce(part("said").textContent);
   }
 }
@@ -261,6 +256,4 @@ window.addEventListener("popstate", () => {
 
 if (state.view) setView(globe, state.view);
 follow(state, state.view === null);
-ask("/api/datasets").then((datasets) => writeDatasets(form, datasets, state), (error) => {
-  if (!states.isAsked(state)) results.showProblem(error, () => location.reload());
-});
+askDatasets();

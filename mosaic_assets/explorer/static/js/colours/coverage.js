@@ -1,6 +1,6 @@
 // What the library covers, and what steering makes of each biome.
 
-import { fill, make, table, textOf } from "../common.js";
+import { fill, make, synthetic, table, textOf } from "../common.js";
 
 const COLUMNS = [
   ["name", "biome"], ["status", "status"], ["why", "why"], ["rounds", "rounds"], ["asked", "asked"], ["kept", "kept"],
@@ -12,7 +12,7 @@ const COLUMNS = [
 export function showCoverage({ said, overall, biomes }, found) {
   fill(said,
     make("strong", { class: found.target_met ? "good" : "" }, found.target_met ? "Target met. " : "Target not met. "),
-    `${found.summary}. `, found.synthetic ? make("span", { class: "synthetic" }, "synthetic") : null);
+    `${found.summary}. `, found.synthetic && synthetic());
   fill(overall, ...figuresOf(found).map(([name, value, more]) =>
     make("div", {}, make("dt", {}, name), make("dd", {}, make("strong", {}, value), more ? ` ${more}` : ""))));
   const rows = found.biomes.map((row) => ({

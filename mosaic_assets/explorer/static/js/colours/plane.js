@@ -30,18 +30,23 @@ export class Plane {
   take(data) {
     this.data = data;
     this.levels = data.states.map((state) => LEVELS[state]);
+    this.slice = null;
   }
 
   /** Show a state of the page; `colour` is the picked LAB colour, `near` the numbers of the nearest buckets. */
   show(state, colour, near) {
     if (!this.data) return;
     Object.assign(this, { state, colour, near });
+    // To draw 5,000 buckets takes a while; a colour or a bucket that is picked only lies above them.
+    const slice = [state.show, state.lightness, state.width].join();
+    if (slice === this.slice && this.scale) return this.remark();
+    this.slice = slice;
     const { lab, states } = this.data;
     this.fitted = lab.map((_, number) => number).filter((number) => isShown(state.show, states[number]));
     this.shown = this.fitted
       .filter((number) => inSlice(state, lab[number][0]))
       .sort((one, other) => this.levels[one] - this.levels[other] || lab[one][0] - lab[other][0]);
-    this.draw();
+    return this.draw();
   }
 
   draw() {

@@ -1,6 +1,6 @@
 // Nearest buckets, tiles, and who is to be named for them.
 
-import { fill, make } from "../common.js";
+import { addressOf, fill, make, synthetic } from "../common.js";
 
 export const MEANINGS = {
   empty: "not seen", seen: "seen, nothing kept", filling: "below the floor", filled: "filled", full: "full",
@@ -39,11 +39,24 @@ export function showNearest(list, buckets, chosen, { onChoose, onPoint }) {
   }));
 }
 
+/** What stands above the nearest buckets; `asked` is the LAB text, if it was one. */
+export function nearestSaid({ colour, buckets: [first] }, asked) {
+  const named = `${asked !== null ? `LAB ${asked}` : colour.rgb}: a tile of it would go into bucket ${first.bucket}. ΔE is CIE76.`;
+  return colour.in_srgb ? named : `${named} Outside sRGB; a screen shows the nearest that it can.`;
+}
+
+/** Mark the chosen one of the buckets that are shown. */
+export function markChosen(list, chosen) {
+  for (const button of list.querySelectorAll("button.bucket")) {
+    button.setAttribute("aria-pressed", String(button.dataset.bucket === String(chosen)));
+  }
+}
+
 /** Show tiles as cards. */
 export function showTiles(list, tiles, sources) {
   fill(list, ...tiles.map((tile) => make("li", { class: "tile", "data-id": tile.id },
-    make("a", { href: tile.picture, class: "thumb" },
-      thumbnail(tile), tile.synthetic ? make("span", { class: "synthetic" }, "synthetic") : null),
+    make("a", { href: addressOf("/datasets", { dataset: "tiles", id: tile.id }), class: "thumb" },
+      thumbnail(tile), tile.synthetic && synthetic()),
     make("p", { class: "small" },
       tile.distance === undefined ? null : make("strong", {}, `ΔE ${tile.distance.toFixed(1)} `),
       tile.biome.replaceAll("_", " ")),
@@ -55,8 +68,7 @@ export function showTiles(list, tiles, sources) {
 /** The source of a tile, with a link to what is said of it below. */
 function creditOf(tile, sources) {
   const { number } = sources.get(rightsOf(tile));
-  return make("a", { href: `#source-${number}`, "aria-label": `${tile.source}: attribution and licence, number ${number}` },
-    `${tile.source} [${number}]`);
+  return make("a", { href: `#source-${number}` }, `${tile.source} [${number}]`, make("span", { class: "unseen" }, ", attribution and licence"));
 }
 
 /** The sources of tiles, numbered: each combination of source, licence and attribution once. */
@@ -72,7 +84,7 @@ export function sourcesOf(tiles) {
 export function showRights(place, sources) {
   fill(place, ...[...sources.values()].map(({ number, tile }) => make("p", { id: `source-${number}` },
     `[${number}] `, make("strong", {}, tile.source), ", release ", tile.release, " ",
-    tile.synthetic ? make("span", { class: "synthetic" }, "synthetic") : null,
+    tile.synthetic && synthetic(),
     ` ${stopped(tile.attribution)} Licence: ${stopped(tile.licence)}`)));
 }
 

@@ -1,7 +1,7 @@
 // What the page shows, as its address has it. Names are those of the API where they mean the same.
 
-export const SHOWN = ["all", "filled", "unfilled", "unseen"];
-export const WIDTHS = [2, 5, 10, 20];
+const SHOWN = ["all", "filled", "unfilled", "unseen"];
+const WIDTHS = [2, 5, 10, 20];
 const USUAL = { show: "all", width: 5, page: 1 };
 
 /** Read an address's query. What makes no sense is left out; a colour is for the API to judge. */

@@ -1,6 +1,6 @@
 // Labelled chips, with their labels drawn over on demand.
-import { fill, make } from "../common.js";
-import { boxText, card, facts, heading, largePicture, mapLinks, percent, sizeOf, two } from "./pieces.js";
+import { fill, make, sizeOf } from "../common.js";
+import { boxText, card, facts, heading, largePicture, mapLinks, percent, two } from "./pieces.js";
 
 const counted = (counts) => Object.entries(counts).map(([name, count]) => [name, `${name} (${count.toLocaleString("en")})`]);
 

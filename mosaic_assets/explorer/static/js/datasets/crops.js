@@ -1,6 +1,6 @@
 // Crops of Sentinel-3 scenes with the numbers that screening went by.
-import { make, momentOf } from "../common.js";
-import { boxText, card, facts, heading, largePicture, mapLinks, percent, sizeOf, two } from "./pieces.js";
+import { make, momentOf, sizeOf } from "../common.js";
+import { boxText, card, facts, heading, largePicture, mapLinks, percent, two } from "./pieces.js";
 
 const words = (text) => text.replaceAll("_", " ");
 
@@ -24,7 +24,7 @@ export const crops = {
       .filter(([, share]) => share !== null).map(([name, share]) => `${name} ${percent(share)}`).join(", ");
     return card(row, address, {
       alt: `Crop of ${row.mission}, ${momentOf(row.time)}`,
-      title: `${row.day} ${row.time.slice(11, 16)} ${row.mission}`,
+      title: `${momentOf(row.time)}, ${row.mission}`,
       none: words(row.outcome),
       lines: [
         make("span", { class: row.outcome === "kept" ? "good" : "bad" }, words(row.outcome)),
@@ -35,7 +35,7 @@ export const crops = {
   },
   item(row) {
     return [two(
-      [largePicture(row, row.picture, row.picture ? `Crop of ${row.mission}, ${momentOf(row.time)}` : words(row.outcome))],
+      [largePicture(row, row.picture, row.picture ? `Crop of ${row.mission}, ${momentOf(row.time)}` : row.why || words(row.outcome))],
       [
         heading("What became of it"),
         facts([["Outcome", words(row.outcome)], ["Why", row.why]]),
@@ -50,7 +50,7 @@ export const crops = {
           ["Frame", String(row.frame).padStart(4, "0")], ["Timeliness", row.timeliness], ["Collection", row.collection],
           ["Scene, rows x columns", row.rows ? `${row.rows} x ${row.columns}` : ""],
           ["Crop begins at row, column", row.row_offset === null ? "" : `${row.row_offset}, ${row.column_offset}`],
-          ["Centre, lng, lat", row.centre ? row.centre.map((number) => number.toFixed(4)).join(", ") : ""],
+          ["Centre, lng, lat", row.centre ? row.centre.map((number) => `${number.toFixed(4)}°`).join(", ") : ""],
           ["Bounds", boxText(row.bounds)],
         ]),
         mapLinks(row.outcome === "kept" ? row.id : null, row.bounds),

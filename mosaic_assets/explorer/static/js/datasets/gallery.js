@@ -1,11 +1,11 @@
 // The localization gallery: zoom levels, and the tiles of one.
-import { make, table } from "../common.js";
-import { boxText, card, creditOf, facts, heading, largePicture, mapLinks, synthetic, two } from "./pieces.js";
+import { make, momentOf, picture, synthetic, table } from "../common.js";
+import { boxText, card, creditOf, facts, heading, largePicture, mapLinks, two } from "./pieces.js";
 
 function zoomTable(answer) {
   return table(
     answer.zooms.map((one) => ({
-      zoom: one.zoom, tiles: one.tiles, missing: one.missing, resolution: one.resolution, time: one.time || "nobody says",
+      zoom: one.zoom, tiles: one.tiles, missing: one.missing, resolution: one.resolution, time: momentOf(one.time) || "not stated",
       source: make("span", {}, one.source, one.synthetic ? " " : "", one.synthetic ? synthetic() : ""),
     })),
     [["zoom", "Zoom"], ["tiles", "Tiles"], ["missing", "Missing"], ["resolution", "m a pixel at the equator"], ["time", "Imagery of"], ["source", "Source"]],
@@ -24,12 +24,12 @@ export const gallery = {
   }],
   summary(answer) {
     const said = answer.zooms.find((one) => one.zoom === answer.zoom);
-    const picture = answer.overview
-      ? make("img", { src: answer.overview, alt: `All tiles of zoom ${answer.zoom}, north up`, width: 800, height: 800 })
+    const overview = answer.overview
+      ? picture({ src: answer.overview, alt: `All tiles of zoom ${answer.zoom}, north up`, width: 800, height: 800 })
       : make("span", { class: "none" }, "no tiles");
     return [make(
       "div", { class: "zooms" },
-      make("figure", { class: "large" }, make("div", { class: "frame" }, picture),
+      make("figure", { class: "large" }, make("div", { class: "frame" }, overview),
         make("figcaption", { class: "credit" }, said?.synthetic ? synthetic() : null, ` Zoom ${answer.zoom}. ${said ? creditOf(said) : ""}`)),
       make("div", {}, zoomTable(answer), facts([["Grid", answer.grid], ["Region", boxText(said?.bounds)], ["Resampling", said?.resampling]])),
     )];
@@ -37,7 +37,7 @@ export const gallery = {
   card(row, address) {
     const [, zoom, column, line] = row.id.split("/");
     return card(row, address, {
-      alt: `Tile ${row.id}`, title: `${zoom} / ${column} / ${line}`, lines: [row.time || "time not stated"],
+      alt: `Tile ${row.id}`, title: `${zoom} / ${column} / ${line}`, lines: [momentOf(row.time) || "time not stated"],
     });
   },
   item(row) {
@@ -46,7 +46,7 @@ export const gallery = {
       [
         heading("Tile"),
         facts([
-          ["Grid/zoom/column/row", row.id], ["Bounds", boxText(row.bounds)], ["Time", row.time || "nobody says"], ["Source", row.source],
+          ["Grid/zoom/column/row", row.id], ["Bounds", boxText(row.bounds)], ["Time", momentOf(row.time) || "not stated"], ["Source", row.source],
           ["Resampling", row.resampling], ["Licence", row.licence], ["Attribution", row.attribution],
         ]),
         mapLinks(row.id, row.bounds),

@@ -1,14 +1,14 @@
 // Pieces of cards and items that all data sets share.
-import { make, textOf } from "../common.js";
+import { make, picture, synthetic, textOf } from "../common.js";
 
 /** A card: a picture in a box of fixed shape above lines of text, all of it one link. */
 export function card(row, address, { alt, title, lines = [], pixels = false, none = "no picture" }) {
-  const picture = row.thumbnail
-    ? make("img", { src: row.thumbnail, alt, loading: "lazy", decoding: "async", width: 256, height: 256 })
+  const shown = row.thumbnail
+    ? picture({ src: row.thumbnail, alt, loading: "lazy", width: 256, height: 256 })
     : make("span", { class: "none" }, none);
   return make(
     "a", { class: "card", href: address },
-    make("span", { class: pixels ? "frame pixels" : "frame" }, picture),
+    make("span", { class: pixels ? "frame pixels" : "frame" }, shown),
     make(
       "span", { class: "caption" },
       make("strong", {}, title),
@@ -17,11 +17,6 @@ export function card(row, address, { alt, title, lines = [], pixels = false, non
       row.thumbnail ? make("span", { class: "credit", title: creditOf(row) }, creditOf(row)) : null,
     ),
   );
-}
-
-/** The mark of what shows no real imagery. */
-export function synthetic() {
-  return make("span", { class: "synthetic" }, "synthetic");
 }
 
 /** What has to stand beside a picture: who made it and under which licence. */
@@ -33,12 +28,12 @@ export function creditOf(row) {
 
 /** A large picture with what has to stand beside it. */
 export function largePicture(row, address, alt, { pixels = false } = {}) {
-  const picture = address
-    ? make("img", { src: address, alt, width: 1024, height: 1024, class: pixels ? "pixels" : null })
+  const shown = address
+    ? picture({ src: address, alt, width: 1024, height: 1024, class: pixels ? "pixels" : null })
     : make("span", { class: "none" }, `There is no picture: ${alt}`);
   return make(
     "figure", { class: "large" },
-    make("div", { class: "frame" }, picture),
+    make("div", { class: "frame" }, shown),
     address ? make("figcaption", { class: "credit" }, row.synthetic ? synthetic() : null, row.synthetic ? " " : "", creditOf(row)) : null,
   );
 }
@@ -55,7 +50,8 @@ export function facts(pairs) {
 /** Links to an item's place on the map; `id` only of what the index of places has. */
 export function mapLinks(id, bounds) {
   const links = [];
-  if (bounds) links.push(["Its place on the map", `/?box=${bounds.map((number) => number.toFixed(6)).join(",")}`]);
+  const shown = id ? `&show=${encodeURIComponent(id)}` : "";
+  if (bounds) links.push(["Its place on the map", `/?box=${bounds.map((number) => number.toFixed(5)).join(",")}${shown}`]);
   if (id) links.push(["All that shares squares with it", `/?scene=${encodeURIComponent(id)}`]);
   return make("ul", { class: "links" }, ...links.map(([text, href]) => make("li", {}, make("a", { href }, text))));
 }
@@ -79,19 +75,11 @@ export function percent(share) {
   return `${(100 * share).toFixed(share >= 0.1 || share === 0 ? 0 : 1)} %`;
 }
 
-/** Bytes as people read them. */
-export function sizeOf(bytes) {
-  if (bytes === null || bytes === undefined) return "";
-  if (bytes < 1000) return `${bytes} bytes`;
-  const step = Math.min(3, Math.floor(Math.log10(bytes) / 3));
-  return `${(bytes / 1000 ** step).toPrecision(3)} ${["", "kB", "MB", "GB"][step]}`;
-}
-
 /** A box as text. */
 export function boxText(bounds) {
   if (!bounds) return "";
   const [west, south, east, north] = bounds.map((number) => number.toFixed(4));
-  return `west ${west}, south ${south}, east ${east}, north ${north}`;
+  return `west ${west}°, south ${south}°, east ${east}°, north ${north}°`;
 }
 
 /** Two columns: what there is to see, and what there is to read. */

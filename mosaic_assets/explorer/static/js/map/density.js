@@ -8,7 +8,7 @@ const part = (id) => document.getElementById(id);
 /** Keep the density layer as a state wants it. `onSquare(code)` is what a square of the list does. */
 export function makeDensity(globe, onSquare) {
   let [shown, latest] = ["", 0];
-  return async (state, wantsList = part("densest-part").open) => {
+  return async function show(state, wantsList = part("densest-part").open) {
     const parameters = { resolution: state.resolution, dataset: state.dataset };
     const wanted = JSON.stringify([parameters, state.density, wantsList]);
     if (wanted === shown) return;
@@ -29,8 +29,9 @@ export function makeDensity(globe, onSquare) {
       if (mine !== latest) return;
       shown = ""; // to be asked for again
       overlay(globe, null);
-      part("legend").hidden = true;
-      fill(part("densest"), problemNote(error.status ? error : new Error("The explorer does not answer; try again later.")));
+      part("legend-title").textContent = "The density cannot be had.";
+      fill(part("legend-steps"));
+      fill(part("densest"), problemNote(error, () => show(state)));
     }
   };
 }

@@ -67,15 +67,23 @@ function lastDayOf(text) {
 }
 
 /** The day some days after another. */
-export function dayAfter(day, days) {
+function dayAfter(day, days) {
   const moment = new Date(`${day}T00:00:00Z`);
   moment.setUTCDate(moment.getUTCDate() + days);
   return moment.toISOString().slice(0, 10);
+}
+
+/** The time that a state asks for in words: `2003-06-20 to 2003-06-21 UTC`; the last day is included, a moment is not. */
+export function daysOf({ start, end }) {
+  const last = end && (isDay(end) ? lastDayOf(end) : `before ${end}`);
+  if (!start && !end) return "";
+  if (start && last) return start === last ? `${start} UTC` : isDay(end) ? `${start} to ${last} UTC` : `from ${start} ${last} UTC`;
+  return start ? `from ${start} UTC` : isDay(end) ? `until ${last} UTC` : `${last} UTC`;
 }
 
 function daysNote({ start, end }) {
   const exact = (start && !isDay(start)) || (end && !isDay(end));
   return exact
     ? `From the address: ${start || "the beginning"} to ${end || "the end"}, which is not included. Choose days instead.`
-    : "Days are UTC; scenes of the last day are included.";
+    : "Days are UTC; the last day is included. What has no time, such as tiles and chips, is left out.";
 }

@@ -111,7 +111,7 @@ export function setSize(globe, size) {
 }
 
 /** Degrees between the lines of the grid: the chosen size, or the next that is not too fine to see. */
-export function gridStep(globe) {
+function gridStep(globe) {
   const pixels = (512 * 2 ** globe.map.getZoom()) / 360;
   return [0.5, 1, 5, 10].filter((step) => step >= Number(globe.size)).find((step) => step * pixels >= LEAST_PIXELS) || 10;
 }

@@ -1,5 +1,5 @@
 // The list of scenes, its pages, and what stands in its place while there is none.
-import { addressOf, fill, make, momentOf, problemNote } from "../common.js";
+import { addressOf, fill, make, momentOf, problemNote, synthetic } from "../common.js";
 import { parametersOf } from "./state.js";
 
 export const TITLES = { scenes: "Scenes", tiles: "Tiles", crops: "Crops", chips: "Chips", queries: "Queries", gallery: "Gallery" };
@@ -27,14 +27,10 @@ export function showSearching() {
   part("count").textContent = "Searching …";
 }
 
-/** The API said no, or nobody answered. */
+/** The API said no, or nobody answered; `onAgain` asks once more. */
 export function showProblem(error, onAgain) {
-  const gone = error.status === undefined;
-  clearList(gone ? "No answer" : "No results", "");
-  const said = gone
-    ? new Error("The explorer does not answer. If it was stopped, start it again with mosaic explore, then try again.")
-    : error;
-  fill(part("state"), problemNote(said), gone && make("button", { type: "button", onclick: onAgain }, "Try again"));
+  clearList(error.status ? "No results" : "No answer", "");
+  fill(part("state"), problemNote(error, onAgain));
 }
 
 function clearList(heading, asked) {
@@ -68,13 +64,15 @@ function item(scene, state, does) {
   const time = scene.time && make("time", { datetime: scene.time }, momentOf(scene.time));
   return make("li", { class: "scene", "data-id": scene.id }, thumbnail(scene),
     make("div", { class: "about" },
-      make("h3", {}, scene.id), " ", scene.synthetic && make("span", { class: "synthetic" }, "synthetic"),
+      make("h3", {}, scene.id), " ", scene.synthetic && synthetic(),
       make("p", { class: "facts" }, time, time && " · ", facts.filter(Boolean).join(" · ")),
       credit(scene),
       make("p", { class: "doing" },
         make("button", { type: "button", "aria-pressed": String(shown), onclick: () => does.show(shown ? null : scene.id) },
           shown ? "Hide squares" : "Show squares", small(scene.id)),
         make("button", { type: "button", onclick: () => does.others(scene.id) }, "Others here", small(scene.id)),
+        scene.dataset !== "scenes" && make("a", { href: addressOf("/datasets", { dataset: scene.dataset, id: scene.id }) },
+          "Details", small(scene.id)),
         isOurs(scene.picture) && make("a", { href: scene.picture, target: "_blank", rel: "noopener" }, "Picture", small(scene.id)))));
 }
 

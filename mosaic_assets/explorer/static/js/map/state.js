@@ -4,7 +4,7 @@ import { SIZES, sizeOf } from "./squares.js";
 const PLACES = ["code", "box", "point", "scene"];
 const MANY = ["code", "dataset", "platform"];
 /** What a search is asked, in the order in which the address has it. */
-export const ASKED = [...PLACES, "resolution", "dataset", "platform", "start", "end", "page"];
+const ASKED = [...PLACES, "resolution", "dataset", "platform", "start", "end", "page"];
 
 /** Read the address's query. Lists are arrays; what is not there is null. */
 export function readState(query) {
@@ -57,8 +57,13 @@ export function hasPlace(state) {
   return PLACES.some((name) => state[name] !== null && state[name].length > 0);
 }
 
+/** The place alone, to compare two states by. */
+export function placeIn(state) {
+  return JSON.stringify(PLACES.map((name) => state[name]));
+}
+
 /** Whether anything narrows the search beside the place. */
-export function hasFilter(state) {
+function hasFilter(state) {
   return Boolean(state.dataset.length || state.platform.length || state.start || state.end);
 }
 
