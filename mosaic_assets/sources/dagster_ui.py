@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-TIMEOUT_S = 0.3
+TIMEOUT_S = 1.5
 """For a connection, and for each part of an answer to whether it runs, seconds."""
 QUESTION_S = 2.0
 """For the answer to a question about assets, seconds."""
