@@ -63,9 +63,9 @@ def empty_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Headless Chromium."""
+    """Headless Chromium; closed before other packages' tests, since Playwright keeps an event loop running and Dagster wants none."""
     if not CHROMIUM.exists():
         pytest.skip(f"the browser tests need Chromium at {CHROMIUM}; on Debian: apt-get install chromium")
     from playwright.sync_api import sync_playwright
