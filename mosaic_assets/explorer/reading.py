@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from typing import Annotated, TypeVar
+from typing import Annotated, TypeVar, cast
 
 from fastapi import Depends, Request
 
@@ -70,3 +71,20 @@ def from_one_state(state: Callable[[], Hashable], ask: Callable[[], T]) -> T:
 
 ShelfOf = Annotated[Shelf, Depends(shelf_of)]
 """The type of a route's parameter that gets the shelf."""
+
+
+def kept(shelf: Shelf, name: str, identity: Hashable, make: Callable[[], T]) -> T:
+    """Return what was made when things had this identity, or make it now: one request does, the others wait for it.
+
+    Examples
+    --------
+    >>> shelf = Shelf(Settings(), IndexPool(Settings().csquares), "")
+    >>> kept(shelf, "n", 1, lambda: "made"), kept(shelf, "n", 1, lambda: "not made"), kept(shelf, "n", 2, lambda: "anew")
+    ('made', 'made', 'anew')
+    """
+    with cast("threading.Lock", shelf.kept.setdefault(f"{name}.lock", threading.Lock())):
+        there = cast("tuple[Hashable, T] | None", shelf.kept.get(name))
+        if there is None or there[0] != identity:
+            there = identity, make()
+            shelf.kept[name] = there
+        return there[1]

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import warnings
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mosaic_assets.errors import MosaicError, NotBuiltError, StoreError
 from mosaic_assets.explorer.damage import suspecting_damage
-from mosaic_assets.explorer.reading import Shelf
+from mosaic_assets.explorer.reading import Shelf, kept
 from mosaic_assets.library.centroids import load_centroids
 from mosaic_assets.library.coverage import LibraryState, read_state
 from mosaic_assets.library.report import current_decision, summary
@@ -160,14 +159,13 @@ def _read_coverage(settings: Settings) -> dict[str, Any]:
 
 
 def _kept(shelf: Shelf, name: str, now: Hashable, read: Callable[[Settings], Value]) -> Value:
-    """Return what was read while ``now`` was the same, or read it; one request reads, the others wait for it."""
-    with cast("threading.Lock", shelf.kept.setdefault(f"{name}.lock", threading.Lock())):
-        there = cast("tuple[Hashable, Value] | None", shelf.kept.get(name))
-        if there is None or there[0] != now:
-            with _blaming_the_home(), suspecting_damage(shelf.settings.library, "run `mosaic library verify`"):
-                there = now, read(shelf.settings)
-            shelf.kept[name] = there
-        return there[1]
+    """Return what was read while ``now`` was the same, or read it."""
+
+    def make() -> Value:
+        with _blaming_the_home(), suspecting_damage(shelf.settings.library, "run `mosaic library verify`"):
+            return read(shelf.settings)
+
+    return kept(shelf, name, now, make)
 
 
 @contextlib.contextmanager

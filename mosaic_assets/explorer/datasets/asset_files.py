@@ -10,10 +10,9 @@ from pathlib import Path
 from mosaic_assets.chips.ledger import read_ledger
 from mosaic_assets.errors import MosaicError, StoreError
 from mosaic_assets.explorer.datasets.asset_names import Asset
-from mosaic_assets.explorer.datasets.keeping import kept
 from mosaic_assets.explorer.datasets.query_rows import answers
 from mosaic_assets.explorer.datasets.safe_files import Identity, identity_at
-from mosaic_assets.explorer.reading import Shelf
+from mosaic_assets.explorer.reading import Shelf, kept
 from mosaic_assets.library.biomes import load_biomes
 from mosaic_assets.store.gallery_db import has_gallery, open_gallery
 from mosaic_assets.store.library_db import has_library, open_library

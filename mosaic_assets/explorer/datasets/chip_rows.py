@@ -13,10 +13,10 @@ from mosaic_assets.chips.palette import CLASS_COLOURS
 from mosaic_assets.chips.plan_store import plan_path, read_plan
 from mosaic_assets.chips.records import IGNORE
 from mosaic_assets.errors import LabelError, NotBuiltError, StoreError, UnknownNameError
-from mosaic_assets.explorer.datasets.keeping import kept, reading_home
+from mosaic_assets.explorer.datasets.keeping import reading_home
 from mosaic_assets.explorer.datasets.safe_files import identity_at
 from mosaic_assets.explorer.links import picture_link, thumbnail_link
-from mosaic_assets.explorer.reading import Shelf
+from mosaic_assets.explorer.reading import Shelf, kept
 
 Row = dict[str, Any]
 

@@ -13,12 +13,12 @@ from mosaic_assets.core.grids import nominal_resolution
 from mosaic_assets.core.records import Tile
 from mosaic_assets.errors import GeometryError, NotBuiltError, UnknownNameError
 from mosaic_assets.explorer.answers import json_answer
-from mosaic_assets.explorer.datasets.keeping import Drawn, drawn_pictures, kept, one_at_a_time, reading_home
+from mosaic_assets.explorer.datasets.keeping import Drawn, drawn_pictures, one_at_a_time, reading_home
 from mosaic_assets.explorer.datasets.paging import Paged, PageQuestion, page_of
 from mosaic_assets.explorer.datasets.tagging import PICTURES_ANSWERED, tagged
 from mosaic_assets.explorer.links import picture_link, thumbnail_link
 from mosaic_assets.explorer.problems import PROBLEMS
-from mosaic_assets.explorer.reading import Shelf, ShelfOf
+from mosaic_assets.explorer.reading import Shelf, ShelfOf, kept
 from mosaic_assets.gallery.stitch import overview_png
 from mosaic_assets.store.gallery_db import GalleryDatabase, has_gallery, open_gallery
 from mosaic_assets.store.gallery_pages import missing_count, tile_count, tile_page

@@ -1,4 +1,4 @@
-"""What is kept between requests: as long as the files it was made of are the same, and within limits."""
+"""Pictures that are kept between requests, within limits; and what reading the data sets has in common."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar, cast
+from typing import cast
 
 from mosaic_assets.errors import DataError, StoreError
 from mosaic_assets.explorer.reading import Shelf
-
-T = TypeVar("T")
 
 MOST_BYTES = 32 * 1024 * 1024
 """Thumbnails and drawn pictures that are kept, bytes."""
@@ -69,16 +67,6 @@ class DrawnPictures:
 def drawn_pictures(shelf: Shelf) -> DrawnPictures:
     """Return the pictures that are kept."""
     return cast(DrawnPictures, shelf.kept.setdefault("datasets.pictures", DrawnPictures()))
-
-
-def kept(shelf: Shelf, name: str, identity: Hashable, make: Callable[[], T]) -> T:
-    """Return what ``make`` made when things had this identity; made anew when they have another."""
-    found = cast("tuple[Hashable, T] | None", shelf.kept.get(f"datasets.{name}"))
-    if found is not None and found[0] == identity:
-        return found[1]
-    made = make()
-    shelf.kept[f"datasets.{name}"] = (identity, made)
-    return made
 
 
 @contextmanager

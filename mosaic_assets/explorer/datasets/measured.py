@@ -9,10 +9,10 @@ from typing import Any
 
 from mosaic_assets.errors import StoreError, UnknownNameError
 from mosaic_assets.explorer.datasets.decoding import decode
-from mosaic_assets.explorer.datasets.keeping import kept, reading_home
+from mosaic_assets.explorer.datasets.keeping import reading_home
 from mosaic_assets.explorer.datasets.query_rows import answers, result_files, slug
 from mosaic_assets.explorer.datasets.safe_files import find_picture, identity_at, read_picture
-from mosaic_assets.explorer.reading import Shelf
+from mosaic_assets.explorer.reading import Shelf, kept
 from mosaic_assets.gallery.localize.metrics import Asked, grouped
 from mosaic_assets.scenes.challenges.results import Row, read_results, results_path
 from mosaic_assets.scenes.challenges.tables import described, notes, summary

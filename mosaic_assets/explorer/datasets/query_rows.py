@@ -12,9 +12,9 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from mosaic_assets.errors import NotBuiltError, StoreError, UnknownNameError
-from mosaic_assets.explorer.datasets.keeping import kept, reading_home
+from mosaic_assets.explorer.datasets.keeping import reading_home
 from mosaic_assets.explorer.datasets.safe_files import identity_at
-from mosaic_assets.explorer.reading import Shelf
+from mosaic_assets.explorer.reading import Shelf, kept
 from mosaic_assets.gallery.localize.metrics import Asked
 from mosaic_assets.gallery.manifest import Query, has_queries, manifest_path, read_manifest
 
