@@ -61,12 +61,8 @@ def scenes_by_square(folder: Path, resolution: float) -> Ints:
     >>> scenes_by_square(folder, 10).shape
     (648,)
     """
-    level = level_at(resolution)
-    counts = np.zeros(arrays.total_of(level), np.int64)
-    with open_csquare_db(index_path(folder)) as db, db.reading():
-        for packed in db.footprints():
-            counts += count_squares([unpack_keys(keys) for keys in packed], level)
-    return counts
+    found = densities(folder, resolution, lambda _platform: "")
+    return found.counts.get("", np.zeros(arrays.total_of(level_at(resolution)), np.int64))
 
 
 def densities(folder: Path, resolution: float, group_of: Callable[[str], str]) -> Densities:

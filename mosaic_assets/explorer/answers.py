@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 import orjson
@@ -20,10 +19,4 @@ def json_answer(content: Any, *, status: int = 200, media_type: str = "applicati
     >>> json_answer({"counts": np.arange(3)}).body
     b'{"counts":[0,1,2]}'
     """
-    return Response(orjson.dumps(content, default=_other, option=OPTIONS), status, media_type=media_type)
-
-
-def _other(value: object) -> object:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    raise TypeError(f"{type(value).__name__} has no form in JSON")
+    return Response(orjson.dumps(content, option=OPTIONS), status, media_type=media_type)

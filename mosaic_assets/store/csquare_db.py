@@ -135,12 +135,6 @@ class CsquareDatabase:
         """The keys of a scene's compressed squares."""
         return unpack_keys(self.query("SELECT keys FROM footprints WHERE slot = ?", (slot,))[0][0])
 
-    def footprints(self) -> Iterator[list[bytes]]:
-        """The packed keys of all scenes, 2,000 at a time; read them inside `reading`."""
-        rows = self._connection.execute("SELECT keys FROM footprints")
-        while some := rows.fetchmany(2_000):
-            yield [row[0] for row in some]
-
     def batches(self) -> dict[str, Stamp]:
         """The batches that are in the index, by name."""
         rows = self.query("SELECT batch, published_at, fingerprint, scenes, pairs FROM batches ORDER BY batch")

@@ -14,10 +14,9 @@ from mosaic_assets.core import csquare_arrays as arrays
 from mosaic_assets.core.csquare import level_of, side_of
 from mosaic_assets.csquares.density import Densities, densities
 from mosaic_assets.explorer.links import DATASETS, dataset_of
-from mosaic_assets.explorer.reading import Shelf
+from mosaic_assets.explorer.reading import Shelf, kept
 
 DENSEST = 20
-_NAME = "densities"
 _ANCHORS = ((63, 15, 114), (126, 3, 168), (204, 71, 120), (248, 149, 64), (240, 249, 33))
 """From few to many: dark to bright, told apart also without colour."""
 _STEPS = 255
@@ -49,18 +48,18 @@ def density_of(shelf: Shelf, resolution: float, datasets: Sequence[str]) -> Chos
         There is no index yet.
     """
     wanted = tuple(name for name in DATASETS if not datasets or name in datasets)
-    kept = shelf.kept.setdefault(_NAME, {})
-    assert isinstance(kept, dict)  # noqa: S101 - nobody else uses the name
     with shelf.indexes.borrow() as index:
         generation = index.generation()
-    found = kept.get(resolution)
-    if not isinstance(found, Densities) or found.generation != generation:
-        with shelf.indexes.suspecting_damage():
-            kept[resolution] = found = densities(shelf.settings.csquares, resolution, dataset_of)
+    found = kept(shelf, f"density.{resolution}", generation, lambda: _counted(shelf, resolution))
     counts = np.zeros(arrays.total_of(level_of(resolution)), np.int64)
     for name in wanted:
         counts += found.counts.get(name, 0)
     return Chosen(found.generation, resolution, wanted, sum(found.scenes.get(name, 0) for name in wanted), counts)
+
+
+def _counted(shelf: Shelf, resolution: float) -> Densities:
+    with shelf.indexes.suspecting_damage():
+        return densities(shelf.settings.csquares, resolution, dataset_of)
 
 
 def summary(chosen: Chosen) -> dict[str, Any]:
@@ -102,14 +101,14 @@ def legend(most: int) -> list[dict[str, Any]]:
 
 def kept_picture(shelf: Shelf, chosen: Chosen) -> bytes:
     """Return `picture`, made once for each question and state of the index; one thread at a time."""
-    kept = shelf.kept.setdefault("density pictures", {})
-    assert isinstance(kept, dict)  # noqa: S101 - nobody else uses the name
+    pictures = shelf.kept.setdefault("density pictures", {})
+    assert isinstance(pictures, dict)  # noqa: S101 - nobody else uses the name
     question = chosen.generation, chosen.resolution, chosen.datasets
-    if question not in kept:
-        if len(kept) >= _MOST_PICTURES:
-            kept.clear()
-        kept[question] = picture(chosen)
-    found: bytes = kept[question]
+    if question not in pictures:
+        if len(pictures) >= _MOST_PICTURES:
+            pictures.clear()
+        pictures[question] = picture(chosen)
+    found: bytes = pictures[question]
     return found
 
 
