@@ -14,11 +14,12 @@ import numpy as np
 
 from mosaic_assets.chips.burning import Bands
 from mosaic_assets.chips.formats import Georeference, check_format, encode
-from mosaic_assets.chips.imagery import TileImagery, is_synthetic, open_imagery
+from mosaic_assets.chips.imagery import is_synthetic, open_imagery
 from mosaic_assets.chips.ledger import append, file_sha256, ledger_path, read_ledger, rewrite
 from mosaic_assets.chips.plan import Tell
 from mosaic_assets.chips.plan_store import StoredPlan, read_plan
 from mosaic_assets.chips.records import IGNORE, Chip, ChipImagery, CutChip, pixels_and_gaps
+from mosaic_assets.chips.tile_imagery import TileImagery
 from mosaic_assets.errors import LabelError, UnknownNameError
 from mosaic_assets.store.files import explaining_refusals, holding, make_folder, sweep, sync, temporary_beside
 

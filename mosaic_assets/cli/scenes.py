@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import click
 
 from mosaic_assets.cli import options
 from mosaic_assets.cli.bars import bar
+from mosaic_assets.cli.days import chosen_days, day_option, from_option, to_option, yesterday
 from mosaic_assets.cli.screen import complain, out, print_json, print_table
 
 if TYPE_CHECKING:
@@ -20,29 +21,6 @@ if TYPE_CHECKING:
 EXIT_INCOMPLETE = 1
 
 
-class Day(click.ParamType[date]):
-    """A day, YYYY-MM-DD."""
-
-    name = "day"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
-        """Read a day; refuse what is none, and days before the first scene or after today."""
-        from mosaic_assets.scenes.catalog import FIRST_DAY
-
-        try:
-            found = value if isinstance(value, date) else date.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is no day; write it as 2024-06-01", param, ctx)
-        if not FIRST_DAY <= found <= datetime.now(UTC).date():
-            self.fail(f"{found} is before {FIRST_DAY}, the first day of the archive, or has not come yet", param, ctx)
-        return found
-
-
-day_option = click.option("--day", type=Day(), metavar="YYYY-MM-DD", help="Day of the start of sensing, UTC.")
-from_option = click.option("--from", "first", type=Day(), metavar="YYYY-MM-DD", help="First of several days.")
-to_option = click.option(
-    "--to", "last", type=Day(), metavar="YYYY-MM-DD", help="Last of several days, itself included."
-)
 source_option = click.option(
     "--source", type=click.Choice(["embedded", "folder", "copernicus"]), help="Default: scenes.source."
 )
@@ -81,7 +59,7 @@ def catalog(
     from mosaic_assets.scenes.catalog import publish_catalogue
 
     settings, rows = _settings(home, **table), []
-    for one in _days(day, first, last):
+    for one in chosen_days(day, first, last):
         report = publish_catalogue(settings, one)
         if report.unreadable and not as_json:
             complain(f"{len(report.unreadable)} names are no OLCI product's, the first {report.unreadable[0]}", "note")
@@ -132,7 +110,7 @@ def fetch(
     settings, rows, failures = _settings(home, **table), [], []
     if missing and (day or first or last):
         raise click.UsageError("--missing finds the days itself; leave out --day, --from and --to")
-    for one in missing_days(settings, _yesterday()) if missing else _days(day, first, last):
+    for one in missing_days(settings, yesterday()) if missing else chosen_days(day, first, last):
         try:
             report = _fetched(settings, one, again=again, quiet=as_json)
         except SourceUnavailableError as error:  # other days may do better
@@ -218,7 +196,7 @@ def dry_run(day: date | None, first: date | None, last: date | None, as_json: bo
     from mosaic_assets.scenes.dry_run import planned_requests
 
     settings = options.settings_from(home=home)
-    requests = list(planned_requests(settings, _days(day, first, last)))
+    requests = list(planned_requests(settings, chosen_days(day, first, last)))
     if as_json:
         print_json([asdict(one) for one in requests])
         return
@@ -232,24 +210,6 @@ def _settings(home: Path | None, **table: Any) -> Settings:
         table["source"] = table.get("source") or "folder"
     given = {name: value for name, value in table.items() if value is not None}
     return options.settings_from(home=home, scenes=given or None)
-
-
-def _yesterday() -> date:
-    return datetime.now(UTC).date() - timedelta(days=1)
-
-
-def _days(day: date | None, first: date | None, last: date | None) -> list[date]:
-    """Return the days that options ask for."""
-    if day is not None:
-        if first is not None or last is not None:
-            raise click.UsageError("give either --day, or --from and --to")
-        return [day]
-    if first is None and last is None:
-        return [_yesterday()]
-    begin, end = first or last, last or _yesterday()
-    if begin is None or begin > end:
-        raise click.UsageError(f"--from {begin} lies after --to {end}")
-    return [begin + timedelta(days=n) for n in range((end - begin).days + 1)]
 
 
 def _fetched(settings: Settings, day: date, *, again: bool, quiet: bool) -> DayReport:

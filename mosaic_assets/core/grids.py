@@ -14,54 +14,24 @@ longitude 180 belongs to the last column, and the south edge of the world to the
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mosaic_assets.core import plate_carree
 from mosaic_assets.core import tiles as mercator
+from mosaic_assets.core.ground import GroundPixel, metres_a_radian
 from mosaic_assets.core.records import Bounds, Tile
-from mosaic_assets.core.tiles import EARTH_RADIUS_M, MAX_LAT, MAX_ZOOM, TILE_SIZE
+from mosaic_assets.core.tile_range import TileRange
+from mosaic_assets.core.tiles import EARTH_RADIUS_M, MAX_LAT, TILE_SIZE, checked_zoom
 from mosaic_assets.errors import GeometryError, UnknownNameError
 
 GridName = Literal["GoogleCRS84Quad", "WebMercatorQuad"]
 
-FLATTENING = 1 / 298.257223563
-"""Of the WGS 84 ellipsoid, whose equatorial radius is `EARTH_RADIUS_M`."""
-
 _Floats = NDArray[np.float64]
 _Ints = NDArray[np.int64]
-
-
-class GroundPixel(NamedTuple):
-    """Size of a pixel on the ground, metres on the WGS 84 ellipsoid."""
-
-    east_west_m: float
-    north_south_m: float
-
-
-@dataclass(frozen=True, slots=True)
-class TileRange:
-    """A rectangle of tiles of one zoom: first and last column and row, both ends included."""
-
-    zoom: int
-    first_column: int
-    last_column: int
-    first_row: int
-    last_row: int
-
-    @property
-    def count(self) -> int:
-        """How many tiles there are."""
-        return (self.last_column - self.first_column + 1) * (self.last_row - self.first_row + 1)
-
-    def __iter__(self) -> Iterator[Tile]:
-        """Yield the tiles column by column, from the west, each from the north."""
-        for x in range(self.first_column, self.last_column + 1):
-            for y in range(self.first_row, self.last_row + 1):
-                yield Tile(x, y, self.zoom)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +60,7 @@ class Grid:
         >>> CRS84_QUAD.rows(15), WEB_MERCATOR_QUAD.rows(15)
         ((8192, 24575), (0, 32767))
         """
-        side = 1 << _checked_zoom(zoom)
-        return (0, side - 1) if self.is_mercator or zoom < 2 else (side // 4, 3 * side // 4 - 1)
+        return (0, (1 << checked_zoom(zoom)) - 1) if self.is_mercator else plate_carree.rows(zoom)
 
     def check(self, tile: Tile) -> Tile:
         """Return the tile if the grid has it on Earth.
@@ -147,17 +116,10 @@ class Grid:
         """
         if self.is_mercator:
             return mercator.tiles_at(lng, lat, zoom)
-        first, last = self.rows(zoom)
+        checked_zoom(zoom)
         lng, lat = np.broadcast_arrays(np.asarray(lng, np.float64), np.asarray(lat, np.float64))
         self._check_points(lng, lat)
-        side = 1 << zoom
-        x = np.clip(np.floor((lng + 180.0) / 360.0 * side).astype(np.int64), 0, side - 1)
-        y = np.clip(np.floor((180.0 - lat) / 360.0 * side).astype(np.int64), first, last)
-        # Rounding may miss by one at an edge; the edges themselves decide.
-        west, south, east, north = self.bounds_of(x, y, zoom)
-        x = x - (lng < west) + (lng >= east)
-        y = y - (lat > north) + (lat <= south)
-        return np.clip(x, 0, side - 1), np.clip(y, first, last)
+        return plate_carree.tiles_at(lng, lat, zoom)
 
     def bounds_of(self, x: ArrayLike, y: ArrayLike, zoom: int) -> tuple[_Floats, _Floats, _Floats, _Floats]:
         """Give the west, south, east and north edges of tiles, degrees, float64.
@@ -170,13 +132,7 @@ class Grid:
         >>> [edge.tolist() for edge in CRS84_QUAD.bounds_of([0, 1], [0, 1], 1)]
         [[-180.0, 0.0], [0.0, -180.0], [0.0, 180.0], [180.0, 0.0]]
         """
-        if self.is_mercator:
-            return mercator.bounds_of(x, y, zoom)
-        x, y = np.broadcast_arrays(np.asarray(x, np.int64), np.asarray(y, np.int64))
-        # Exact: 360 k / 2**z needs no more than 39 bits.
-        west, east = (np.asarray(edge * 360.0 / (1 << zoom) - 180.0, np.float64) for edge in (x, x + 1))
-        north, south = (np.asarray(180.0 - edge * 360.0 / (1 << zoom), np.float64) for edge in (y, y + 1))
-        return west, south, east, north
+        return mercator.bounds_of(x, y, zoom) if self.is_mercator else plate_carree.bounds_of(x, y, zoom)
 
     def bounds(self, tile: Tile) -> Bounds:
         """Give the edges of a tile, degrees; `GeometryError` as in `check`.
@@ -243,7 +199,7 @@ class Grid:
         """
         lng, lat = np.asarray(lng, np.float64), np.asarray(lat, np.float64)
         self._check_points(lng, lat)
-        pixels = float(TILE_SIZE << _checked_zoom(zoom))
+        pixels = float(TILE_SIZE << checked_zoom(zoom))
         if not self.is_mercator:
             return np.asarray((lng + 180.0) / 360.0 * pixels), np.asarray((180.0 - lat) / 360.0 * pixels)
         ordinate = np.arctanh(np.sin(np.radians(lat))) / np.pi
@@ -257,7 +213,7 @@ class Grid:
         >>> [float(degrees) for degrees in CRS84_QUAD.lnglat_at(0.0, 256.0, 1)]
         [-180.0, 0.0]
         """
-        pixels = float(TILE_SIZE << _checked_zoom(zoom))
+        pixels = float(TILE_SIZE << checked_zoom(zoom))
         column, row = np.asarray(column, np.float64), np.asarray(row, np.float64)
         lng = np.asarray(column / pixels * 360.0 - 180.0)
         if not self.is_mercator:
@@ -280,13 +236,11 @@ class Grid:
         [3.28, 3.27]
         """
         self._check_points(np.asarray(0.0), np.asarray(lat))
-        radians = 2 * math.pi / (TILE_SIZE << _checked_zoom(zoom))
-        sine, cosine = math.sin(math.radians(lat)), math.cos(math.radians(lat))
-        eccentricity = FLATTENING * (2 - FLATTENING)
-        across = EARTH_RADIUS_M / math.sqrt(1 - eccentricity * sine**2)
-        along = across * (1 - eccentricity) / (1 - eccentricity * sine**2)
+        radians = 2 * math.pi / (TILE_SIZE << checked_zoom(zoom))
+        east, north = metres_a_radian(lat)
         # A mercator row is as many degrees of latitude high as it is wide, times the cosine.
-        return GroundPixel(across * cosine * radians, along * radians * (cosine if self.is_mercator else 1.0))
+        height = math.cos(math.radians(lat)) if self.is_mercator else 1.0
+        return GroundPixel(east * radians, north * radians * height)
 
     def _check_points(self, lng: _Floats, lat: _Floats) -> None:
         lng, lat = np.broadcast_arrays(lng, lat)
@@ -330,7 +284,7 @@ def nominal_resolution(zoom: int) -> float:
     >>> [round(nominal_resolution(zoom), 3) for zoom in (13, 14, 15, 16)]
     [19.109, 9.555, 4.777, 2.389]
     """
-    return 2 * math.pi * EARTH_RADIUS_M / (TILE_SIZE << _checked_zoom(zoom))
+    return 2 * math.pi * EARTH_RADIUS_M / (TILE_SIZE << checked_zoom(zoom))
 
 
 def tile_spacing(zoom: int) -> float:
@@ -342,9 +296,3 @@ def tile_spacing(zoom: int) -> float:
     [4891.97, 2445.985, 1222.992, 611.496]
     """
     return TILE_SIZE * nominal_resolution(zoom)
-
-
-def _checked_zoom(zoom: int) -> int:
-    if not 0 <= zoom <= MAX_ZOOM:
-        raise GeometryError(f"zoom {zoom} is outside the grid; give a whole number from 0 to {MAX_ZOOM}")
-    return zoom

@@ -44,7 +44,7 @@ def check_tile(tile: Tile) -> Tile:
     >>> check_tile(Tile(x=1, y=0, z=1))
     Tile(x=1, y=0, z=1)
     """
-    side = 1 << _checked_zoom(tile.z)
+    side = 1 << checked_zoom(tile.z)
     if not (0 <= tile.x < side and 0 <= tile.y < side):
         raise GeometryError(
             f"tile {tuple(tile)} is not in the grid: at zoom {tile.z}, x and y go from 0 to {side - 1}; "
@@ -98,7 +98,7 @@ def tiles_at(lng: ArrayLike, lat: ArrayLike, zoom: int) -> tuple[_Ints, _Ints]:
     >>> tiles_at([-180, 0, 180], 0, 1)
     (array([0, 1, 1]), array([1, 1, 1]))
     """
-    side = 1 << _checked_zoom(zoom)
+    side = 1 << checked_zoom(zoom)
     lng, lat = np.broadcast_arrays(np.asarray(lng, np.float64), np.asarray(lat, np.float64))
     _check_points(lng, lat)
     x = np.clip(np.floor((lng + 180.0) / 360.0 * side).astype(np.int64), 0, side - 1)
@@ -171,7 +171,7 @@ def tile_area(x: ArrayLike, y: ArrayLike, zoom: int) -> _Floats:
     >>> float(tile_area(0, 0, 0).round(5))
     0.99627
     """
-    side = 1 << _checked_zoom(zoom)
+    side = 1 << checked_zoom(zoom)
     _, y = np.broadcast_arrays(np.asarray(x, np.int64), np.asarray(y, np.int64))
     north, step = np.pi * (1.0 - 2.0 * y / side), 2.0 * np.pi / side
     # sin(lat) is tanh of the Mercator ordinate; this keeps the digits that tanh(a) - tanh(b) would lose.
@@ -213,7 +213,8 @@ def _north(y: _Ints, zoom: int) -> _Floats:
     return np.asarray(np.clip(lat, -MAX_LAT, MAX_LAT), np.float64)  # the last digit of the world's own edge is off
 
 
-def _checked_zoom(zoom: int) -> int:
+def checked_zoom(zoom: int) -> int:
+    """Return the zoom if it lies in 0..`MAX_ZOOM`; `GeometryError` otherwise."""
     if not 0 <= zoom <= MAX_ZOOM:
         raise GeometryError(f"zoom {zoom} is outside the grid; give a whole number from 0 to {MAX_ZOOM}")
     return zoom

@@ -10,14 +10,15 @@ read or written.
 
 from mosaic_assets.core.csquare import Square
 from mosaic_assets.core.csquare_codes import Squares, decode, encode, is_valid
+from mosaic_assets.csquares.answers import Page
 from mosaic_assets.csquares.codes import children, format_codes, neighbours, parent, parents, parse, read_code
 from mosaic_assets.csquares.compress import compress, expand
 from mosaic_assets.csquares.cover import Covers, cover, cover_many
 from mosaic_assets.csquares.index import IndexReport, rebuild_index, update_index
 from mosaic_assets.csquares.overlap import Overlap, overlap
-from mosaic_assets.csquares.pairs import write_pairs
+from mosaic_assets.csquares.pair_writing import write_pairs
 from mosaic_assets.csquares.places import Where
-from mosaic_assets.csquares.search import Page, SceneIndex, open_index
+from mosaic_assets.csquares.search import SceneIndex, open_index
 from mosaic_assets.store.csquare_records import Scene
 
 __all__ = [

@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mosaic_assets.csquares.cover import cover_many
-from mosaic_assets.csquares.pairs import pairs_path, published_batches, read_stamp, write_pairs
+from mosaic_assets.csquares.pair_writing import write_pairs
+from mosaic_assets.csquares.pairs import pairs_path, published_batches, read_stamp
 from mosaic_assets.errors import StoreError
 from mosaic_assets.store.csquare_db import time_text
 from mosaic_assets.store.files import explaining_refusals, holding, sync, write_bytes

@@ -14,8 +14,7 @@ the index changes, ids for ever.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar, Unpack
 
@@ -23,63 +22,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mosaic_assets.core import csquare_arrays as arrays
+from mosaic_assets.csquares.answers import Found, Page, Span, all_ids, spans_of
+from mosaic_assets.csquares.choosing import of_platforms, span_of
 from mosaic_assets.csquares.compress import compress
 from mosaic_assets.csquares.holding import CatalogueStaleError, Holding
 from mosaic_assets.csquares.index import index_path
 from mosaic_assets.csquares.merging import KEY_LEVEL
-from mosaic_assets.csquares.overlap import Overlap, overlap, overlap_of_keys
+from mosaic_assets.csquares.overlap import Overlap, overlap_of_keys
 from mosaic_assets.csquares.pairs import codes_of_keys
-from mosaic_assets.csquares.places import Where, ids_at, keys_of_codes, keys_of_place, level_at, moment_of
+from mosaic_assets.csquares.places import Where, ids_at, keys_of_place, level_at
 from mosaic_assets.errors import SettingsError, UnknownNameError
 from mosaic_assets.store.csquare_db import CsquareDatabase, open_csquare_db
 from mosaic_assets.store.csquare_pages import SceneRow, scene_rows
-from mosaic_assets.store.csquare_records import NO_TIME, Scene
-
-__all__ = ["Found", "Overlap", "Page", "SceneIndex", "Where", "keys_of_codes", "open_index", "overlap"]
+from mosaic_assets.store.csquare_records import Scene
 
 Ints = arrays.Ints
 Bools = arrays.Bools
-
-_WIDE = 64_000_000
-"""Bytes up to which all ids are held as text of one length, which is some 30 times as fast to choose from."""
-
-
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A page of a search's answer."""
-
-    count: int
-    """Scenes found, on all pages together."""
-    page: int
-    limit: int
-    scenes: list[Scene]
-    """Those on this page, by time, platform and id."""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A page of a search's answer with the place that was asked for; see `SceneIndex.find`."""
-
-    count: int
-    """Scenes found, on all pages together."""
-    rows: list[SceneRow]
-    """Those on this page, by time, platform and id."""
-    place: list[int] | None
-    """Keys of the fewest squares that stand for the place, ascending; None for everywhere."""
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """What the index has of a platform."""
-
-    platform: str
-    scenes: int
-    first: int
-    last: int
-    """Times of the first and the last scene that has one, microseconds since 1970 UTC; `NO_TIME` where none has."""
 
 
 class SceneIndex:
@@ -156,7 +115,7 @@ class SceneIndex:
         with self._db.reading() as generation:
             self._renew(generation)
             if self._spans is None:
-                self._spans = tuple(sorted(_spans(self._held), key=lambda span: span.platform))
+                self._spans = spans_of(self._held.catalogue)
             return self._spans
 
     def generation(self) -> int:
@@ -267,7 +226,7 @@ class SceneIndex:
             return question(where)
 
     def _count(self, where: Where) -> int:
-        low, high = self._range(where)
+        low, high = span_of(where, self._held.catalogue)
         held = self._flags(where, keys_of_place(where, self._keys_of), low, high)
         return high - low if held is None else int(np.count_nonzero(held))
 
@@ -275,7 +234,7 @@ class SceneIndex:
         return self._matching(where, keys_of_place(where, self._keys_of))
 
     def _matching(self, where: Where, place: list[int] | None) -> Ints:
-        low, high = self._range(where)
+        low, high = span_of(where, self._held.catalogue)
         held = self._flags(where, place, low, high)
         if held is None:
             return np.arange(low, high)
@@ -284,34 +243,15 @@ class SceneIndex:
             numbers += low
         return numbers
 
-    def _range(self, where: Where) -> tuple[int, int]:
-        """Return the first number in a span of time and the one behind the last."""
-        start, end = moment_of(where.get("start"), "start"), moment_of(where.get("end"), "end")
-        if start is None and end is None:
-            return 0, len(self._held.catalogue.order)
-        # A scene without a time is in no span.
-        limits = -NO_TIME if start is None else start, NO_TIME if end is None else end
-        low, high = self._held.catalogue.times.searchsorted(np.array(limits)).tolist()
-        return low, max(low, high)
-
     def _flags(self, where: Where, place: list[int] | None, low: int, high: int) -> Bools | None:
         """Return which of the scenes numbered low..high-1 are there and of the platform; None for all."""
         held = self._held.flags(place, low, high)
         if (platform := where.get("platform")) is not None:
-            of = self._of_platforms([platform] if isinstance(platform, str) else platform, low, high)
+            of = of_platforms([platform] if isinstance(platform, str) else platform, self._held.catalogue, low, high)
             held = of if held is None else held & of
         if held is not None and (scene := where.get("scene")) is not None:
             held &= self._held.catalogue.order[low:high] != self._db.slot_of(scene)
         return held
-
-    def _of_platforms(self, platforms: Sequence[str], low: int, high: int) -> Bools:
-        """Return which of the scenes numbered low..high-1 are of one of some platforms."""
-        names = self._held.catalogue.names
-        for platform in platforms:
-            if platform not in names:
-                raise UnknownNameError("platform", platform, names, "Leave it out to search all.")
-        chosen = np.isin(names, platforms) if names else np.zeros(1, bool)
-        return chosen[self._held.catalogue.platforms[low:high]]
 
     def _keys_of(self, scene: str) -> Ints:
         slot = self._db.slot_of(scene)
@@ -326,22 +266,8 @@ class SceneIndex:
         if self._ids is None:
             if not self._db.is_reading:
                 raise CatalogueStaleError  # one statement more than `_answer` tries without a transaction
-            slots, ids = zip(*self._db.ids(), strict=True) if len(self._held.catalogue.order) else ((), ())
-            longest = max(map(len, ids), default=1)
-            kind = f"<U{longest}" if 4 * longest * len(ids) <= _WIDE else np.dtypes.StringDType()
-            by_slot = np.empty(self._held.catalogue.slots, kind)
-            by_slot[list(slots)] = ids
-            self._ids = by_slot[self._held.catalogue.order]
+            self._ids = all_ids(self._db, self._held.catalogue)
         return self._ids
-
-
-def _spans(held: Holding) -> Iterator[Span]:
-    times, platforms = held.catalogue.times, held.catalogue.platforms
-    for number in np.unique(platforms).tolist():
-        own = times[platforms == number]
-        timed = own[: own.searchsorted(NO_TIME)]  # times ascend
-        ends = (int(timed[0]), int(timed[-1])) if len(timed) else (NO_TIME, NO_TIME)
-        yield Span(held.catalogue.names[number], len(own), *ends)
 
 
 @contextlib.contextmanager

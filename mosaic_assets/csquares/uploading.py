@@ -27,7 +27,8 @@ from mosaic_assets.csquares.footprints import (
 from mosaic_assets.csquares.inbox import move, unfinished_take, waiting_files
 from mosaic_assets.csquares.index import index_path
 from mosaic_assets.csquares.merging import KEY_LEVEL, merge_ids
-from mosaic_assets.csquares.pairs import pairs_path, write_pairs
+from mosaic_assets.csquares.pair_writing import write_pairs
+from mosaic_assets.csquares.pairs import pairs_path
 from mosaic_assets.errors import StoreError
 from mosaic_assets.settings import Settings
 from mosaic_assets.store.csquare_db import open_csquare_db

@@ -9,19 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mosaic_assets.core.grids import Grid, TileRange, grid_named
+from mosaic_assets.core.grids import Grid, grid_named
 from mosaic_assets.core.records import Bounds
+from mosaic_assets.core.tile_range import TileRange
 from mosaic_assets.errors import GalleryError, GeometryError, ZoomError
 from mosaic_assets.gallery.drawing import draw_tiles, resampling
 from mosaic_assets.settings import Settings
-from mosaic_assets.store.gallery_db import (
-    Coverage,
-    GalleryDatabase,
-    MissingTile,
-    StoredTile,
-    gallery_path,
-    open_gallery,
-)
+from mosaic_assets.store.gallery_db import GalleryDatabase, gallery_path, open_gallery
+from mosaic_assets.store.gallery_records import Coverage, MissingTile, StoredTile
 
 if TYPE_CHECKING:
     from mosaic_assets.core.records import Tile

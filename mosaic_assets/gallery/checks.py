@@ -13,7 +13,8 @@ from mosaic_assets.errors import GalleryError, GeometryError
 from mosaic_assets.gallery.manifest import Query, has_queries, queries_folder, read_manifest, sha256_of
 from mosaic_assets.gallery.query_files import COLUMNS, QueryRow, look_at_query, overlaps, read_csv, read_query
 from mosaic_assets.settings import Settings
-from mosaic_assets.store.gallery_db import Coverage, GalleryDatabase, StoredTile, has_gallery, open_gallery
+from mosaic_assets.store.gallery_db import GalleryDatabase, has_gallery, open_gallery
+from mosaic_assets.store.gallery_records import Coverage, StoredTile
 
 NO_GALLERY, NO_QUERIES = CheckResult(True, "there is no gallery yet"), CheckResult(True, "there is no query set yet")
 

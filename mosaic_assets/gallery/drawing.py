@@ -13,7 +13,7 @@ from mosaic_assets.core.imaging import decode_tile, encode_jpeg
 from mosaic_assets.core.records import Bounds, Fetched, Outcome, Tile
 from mosaic_assets.core.tiles import MAX_LAT, TILE_SIZE
 from mosaic_assets.gallery.resample import mercator_tiles_under, to_plate_carree
-from mosaic_assets.store.gallery_db import MissingTile, StoredTile
+from mosaic_assets.store.gallery_records import MissingTile, StoredTile
 
 if TYPE_CHECKING:
     from mosaic_assets.sources.base import TileSource

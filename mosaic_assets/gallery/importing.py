@@ -21,7 +21,8 @@ from mosaic_assets.gallery.query_files import NAME, QueryImage, QueryRow, look_a
 from mosaic_assets.settings import Settings
 from mosaic_assets.store.files import publishing, write_bytes
 from mosaic_assets.store.foreign_gallery import foreign_tiles
-from mosaic_assets.store.gallery_db import StoredTile, open_gallery
+from mosaic_assets.store.gallery_db import open_gallery
+from mosaic_assets.store.gallery_records import StoredTile
 
 NO_LICENCE = "none stated by the publisher"
 

@@ -12,8 +12,9 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from mosaic_assets.core.grids import CRS84_QUAD, WEB_MERCATOR_QUAD, TileRange
+from mosaic_assets.core.grids import CRS84_QUAD, WEB_MERCATOR_QUAD
 from mosaic_assets.core.records import Bounds, Tile
+from mosaic_assets.core.tile_range import TileRange
 from mosaic_assets.core.tiles import MAX_LAT, TILE_SIZE
 
 Pixels = NDArray[np.uint8]

@@ -30,14 +30,17 @@ from numpy.typing import NDArray
 
 from mosaic_assets.core.imaging import decode_tile
 from mosaic_assets.core.storage import TileFormat, store_as
-from mosaic_assets.core.tiles import TILE_SIZE
+from mosaic_assets.core.tile_png import TilePng
 from mosaic_assets.errors import CentroidsError, StoreError
 from mosaic_assets.library.centroids import load_centroids
 from mosaic_assets.library.evidence import source_bytes
-from mosaic_assets.library.inspection import Fault, Inspection, inspect, look_at
+from mosaic_assets.library.faults import Fault
+from mosaic_assets.library.inspection import Inspection, inspect
+from mosaic_assets.library.measuring import look_at
 from mosaic_assets.library.publish import remove_pictures, write_picture
 from mosaic_assets.library.repair_ledger import plan_ledger
-from mosaic_assets.library.repair_plan import MENDED, QUARANTINED, Exile, Finding, Plan, Rescue, make_plan
+from mosaic_assets.library.repair_plan import MENDED, QUARANTINED, Exile, Finding, Plan, make_plan
+from mosaic_assets.library.rescue import Rescue
 from mosaic_assets.settings import Settings
 from mosaic_assets.store.files import explaining_refusals, holding, make_folder, sync, write_bytes
 from mosaic_assets.store.library_db import LibraryDatabase, LibraryRow, open_library
@@ -200,7 +203,7 @@ def _encoded(image: NDArray[np.uint8] | None, body: bytes, row: LibraryRow) -> b
             f"the picture of tile {row.id} could be read a moment ago and now cannot; look after the disk, then run again"
         )
     kind = _FORMATS.get(Path(row.filepath).suffix, TileFormat.SOURCE)
-    return store_as(image, body, kind, np.empty((TILE_SIZE, 3 * TILE_SIZE + 1), np.uint8))
+    return store_as(image, body, kind, TilePng())
 
 
 def _choose_names(settings: Settings, exiles: Iterable[Exile]) -> list[tuple[Exile, str | None]]:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from mosaic_assets.core.records import Outcome
 from mosaic_assets.library.centroids import CENTROIDS_META, Centroids
 from mosaic_assets.library.evidence import count_outcomes, header_of
-from mosaic_assets.library.inspection import Fault
+from mosaic_assets.library.faults import Fault
 from mosaic_assets.library.repair_plan import QUARANTINED, Plan
 from mosaic_assets.settings import Settings
 from mosaic_assets.store.library_db import LibraryDatabase, LibraryRow, MergedRound

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mosaic_assets.core.records import Tile
 from mosaic_assets.errors import GalleryError
-from mosaic_assets.store.gallery_db import StoredTile
+from mosaic_assets.store.gallery_records import StoredTile
 from mosaic_assets.store.sqlite import explaining_sqlite, has_database, read_only
 
 

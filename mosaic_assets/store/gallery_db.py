@@ -15,80 +15,18 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mosaic_assets.core.grids import Grid, grid_named
+from mosaic_assets.core.grids import Grid
 from mosaic_assets.core.records import Bounds, Outcome, Tile
-from mosaic_assets.errors import DatabaseError, GalleryError, UnknownNameError
-from mosaic_assets.store.sqlite import (
-    APPLICATION_ID,
-    Database,
-    explaining_sqlite,
-    has_database,
-    open_database,
-    read_only,
-)
-
-SCHEMA_VERSION = 1
-
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS ge_tiles (
-  zoom_level INTEGER NOT NULL, tile_column INTEGER NOT NULL, tile_row INTEGER NOT NULL, time_ TEXT NOT NULL,
-  tile_data BLOB NOT NULL
-);
-CREATE UNIQUE INDEX IF NOT EXISTS ge_tiles_place ON ge_tiles (zoom_level, tile_column, tile_row, time_ DESC);
-CREATE TABLE IF NOT EXISTS tile_facts (
-  zoom_level INTEGER NOT NULL, tile_column INTEGER NOT NULL, tile_row INTEGER NOT NULL, time_ TEXT NOT NULL,
-  sha256 BLOB NOT NULL, PRIMARY KEY (zoom_level, tile_column, tile_row, time_)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS missing_tiles (
-  zoom_level INTEGER NOT NULL, tile_column INTEGER NOT NULL, tile_row INTEGER NOT NULL, time_ TEXT NOT NULL,
-  outcome TEXT NOT NULL, detail TEXT NOT NULL, PRIMARY KEY (zoom_level, tile_column, tile_row, time_)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS coverages (
-  zoom_level INTEGER NOT NULL, time_ TEXT NOT NULL, west REAL NOT NULL, south REAL NOT NULL, east REAL NOT NULL,
-  north REAL NOT NULL, provenance TEXT NOT NULL, PRIMARY KEY (zoom_level, time_)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS gallery_info (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID
-"""
+from mosaic_assets.errors import GalleryError
+from mosaic_assets.store.gallery_file import SCHEMA, SCHEMA_VERSION, grid_of, refuse_other_databases
+from mosaic_assets.store.gallery_records import Coverage, MissingTile, StoredTile
+from mosaic_assets.store.sqlite import Database, explaining_sqlite, has_database, open_database
 
 BATCH = 256
 """Rows that are read at a time."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredTile:
-    """A tile as it lies in the gallery."""
-
-    tile: Tile
-    time: str
-    """ISO date; empty where nobody says when."""
-    data: bytes
-    """A JPEG or PNG."""
-
-
-@dataclass(frozen=True, slots=True)
-class MissingTile:
-    """A tile that was asked for and is not there."""
-
-    tile: Tile
-    time: str
-    outcome: str
-    """Why, as in `Outcome`."""
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Coverage:
-    """A region that the gallery is to cover without holes at one zoom and time."""
-
-    zoom: int
-    time: str
-    bounds: Bounds
-    provenance: dict[str, Any] = field(default_factory=dict)
-    """Source, release, licence, attribution, synthetic, and how tiles were resampled."""
 
 
 class GalleryDatabase(Database):
@@ -317,46 +255,16 @@ def open_gallery(folder: Path, *, grid: Grid | None = None, create: bool = False
         raise GalleryError(f"creating {path}: the grid is missing; say GoogleCRS84Quad or WebMercatorQuad")
     if not create and not has_database(path):
         raise GalleryError(f"there is no gallery at {path} yet; build one with `mosaic gallery build`")
-    _refuse_other_databases(path)
+    refuse_other_databases(path)
     with contextlib.closing(open_database(path, SCHEMA, SCHEMA_VERSION, create=create)) as connection:
         with explaining_sqlite(path):
-            found = _grid_of(connection, path, grid if create else None)
+            found = grid_of(connection, path, grid if create else None)
         if grid is not None and found != grid:
             raise GalleryError(
                 f"{path} is in the grid {found.name}, but {grid.name} was asked for; the two are never mixed. Set "
                 f'gallery.grid = "{found.name}", or choose another --home for the other grid'
             )
         yield GalleryDatabase(connection, path, found)
-
-
-def _refuse_other_databases(path: Path) -> None:
-    """Say what an existing file is when it is no gallery of ours, before anything is added to it."""
-    if not has_database(path):
-        return
-    with explaining_sqlite(path), contextlib.closing(read_only(path)) as connection:
-        owner = connection.execute("PRAGMA application_id").fetchone()[0]
-        names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    if "ge_tiles" in names and owner != APPLICATION_ID:
-        raise GalleryError(
-            f"{path} has a table ge_tiles, but was not made here and does not say which grid it is in; move it away, then take "
-            "its tiles over with `mosaic gallery import FILE --grid GoogleCRS84Quad` (or WebMercatorQuad)"
-        )
-    if "gallery_info" not in names:
-        some = ", ".join(sorted(names)[:5]) or "none"
-        raise GalleryError(f"{path} is not a gallery (its tables: {some}); move it away or choose another --home")
-
-
-def _grid_of(connection: sqlite3.Connection, path: Path, new: Grid | None) -> Grid:
-    """Return the grid that the file is in, after writing it into a file that has none yet."""
-    if new is not None:
-        connection.execute("INSERT OR IGNORE INTO gallery_info VALUES ('grid', ?)", (new.name,))
-    row = connection.execute("SELECT value FROM gallery_info WHERE key = 'grid'").fetchone()
-    if row is None:
-        raise GalleryError(f"{path} does not say which grid it is in; move it away and build it anew")
-    try:
-        return grid_named(row[0])
-    except UnknownNameError as error:
-        raise DatabaseError(f"{path} is in a grid that is not known here: {error}") from error
 
 
 def _place(tile: Tile) -> tuple[int, int, int]:

@@ -13,9 +13,11 @@ import rasterio
 from rasterio.transform import from_origin
 from shapely import box
 
+from mosaic_assets.chips.chip_checks import CHIP_CHECKS
 from mosaic_assets.chips.cut import CutReport, cut_region
 from mosaic_assets.chips.dataset import DatasetReport, make_dataset
 from mosaic_assets.chips.plan_store import StoredPlan, split_labels
+from mosaic_assets.core.checks import Scope, run_check
 from mosaic_assets.settings import Settings, load_settings
 
 CRS = "EPSG:32734"
@@ -25,6 +27,8 @@ HEIGHT, WIDTH = 100, 140
 PATCH = 24
 
 MakeChips = Callable[..., Settings]
+
+CHECKS = {check.name: check for check in CHIP_CHECKS}
 
 
 def ground(row: float, column: float, height: float, width: float) -> Any:
@@ -90,3 +94,16 @@ def cut_all(settings: Settings) -> tuple[StoredPlan, list[CutReport], DatasetRep
     plan = split_labels(settings)
     reports = [cut_region(settings, region) for region in plan.regions]
     return plan, reports, make_dataset(settings)
+
+
+def failing(settings: Settings) -> list[str]:
+    """Names of the checks that fail."""
+    return [name for name, check in CHECKS.items() if not run_check(check, settings, Scope.ALL).passed]
+
+
+def files_of(settings: Settings) -> dict[str, bytes]:
+    """Bytes of every chip by its path in the data set."""
+    images = [
+        path for name in ("images", "Chips") for path in (settings.chips_folder / name).rglob("*") if path.is_file()
+    ]
+    return {path.relative_to(settings.chips_folder).as_posix(): path.read_bytes() for path in images}

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from mosaic_assets.chips.chip_checks import CHIP_CHECKS
 from mosaic_assets.chips.leakage import LabelledWindow, Shown, label_loss, leakage
 from mosaic_assets.chips.plan_store import split_labels
-from mosaic_assets.core.checks import Scope, run_check
 from mosaic_assets.settings import load_settings
-from mosaic_assets_tests.chips.conftest import cut_all
+from mosaic_assets_tests.chips.conftest import cut_all, failing
 from mosaic_assets_tests.conftest import SHARED_DATA, needs_shared_data
 
 FOLDER = SHARED_DATA / "swellendam"
@@ -34,7 +32,7 @@ def test_buildings_are_cut_without_loss_or_leak(tmp_path):
     assert (plan.found, plan.found - plan.without_pixel) == (4708, 20)
     assert plan.account.taught == plan.account.total == 1287
     assert report.chips == len(plan.chips) == 8
-    assert [check.name for check in CHIP_CHECKS if not run_check(check, settings, Scope.ALL).passed] == []
+    assert failing(settings) == []
 
 
 def test_farms_are_cut_with_overlap_without_leak(tmp_path):

@@ -9,6 +9,7 @@ from typing import Any
 
 import shapely
 
+from mosaic_assets.csquares.footprints import queue_path, read_footprints
 from mosaic_assets.csquares.inbox import TakeReport, take_inbox
 from mosaic_assets.csquares.index import update_index
 from mosaic_assets.csquares.readers import ReadFile, Rejection, SceneFootprint
@@ -70,6 +71,11 @@ def upload(settings: Settings) -> None:
         publish_footprints(settings, batch)
         publish_pairs(settings, batch)
     update_index(settings.csquares)
+
+
+def ids_of(settings: Settings, batch: str) -> list[str]:
+    """Ids of the scenes that wait in a batch, in their order."""
+    return [one.scene.id for one in read_footprints(queue_path(settings, batch)).footprints]
 
 
 def everything(settings: Settings) -> dict[str, bytes]:

@@ -25,7 +25,8 @@ from mosaic_assets.csquares.footprints import (
     write_footprints,
 )
 from mosaic_assets.csquares.index import index_path, update_index
-from mosaic_assets.csquares.pairs import pairs_path, read_batch, write_pairs
+from mosaic_assets.csquares.pair_writing import write_pairs
+from mosaic_assets.csquares.pairs import pairs_path, read_batch
 from mosaic_assets.csquares.readers import SceneFootprint
 from mosaic_assets.settings import Settings
 from mosaic_assets.store.csquare_db import pack_keys

@@ -21,6 +21,7 @@ from mosaic_assets.csquares.search import open_index
 from mosaic_assets.errors import BusyError, StoreError
 from mosaic_assets.store.files import holding
 from mosaic_assets_tests.csquares.archived import archive, drop, footprint, later, take, upload
+from mosaic_assets_tests.killed import Killed
 
 
 def crops(**parts: str) -> list[Contribution]:
@@ -108,10 +109,6 @@ def test_data_sets_and_scenes_from_the_inbox_do_not_disturb_each_other(tmp_path:
     assert indexed(settings.csquares) == ["c"]
     with open_index(settings.csquares) as index:
         assert sorted(index.ids().tolist()) == ["c", "x", "y", "z"]
-
-
-class Killed(BaseException):
-    """Stands for the end of the process."""
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

@@ -14,7 +14,7 @@ from mosaic_assets.csquares import compress, cover, cover_many, decode, expand
 from mosaic_assets.csquares.density import count_squares, scenes_by_square
 from mosaic_assets.csquares.drawing import density_map, draw_codes, whole_squares
 from mosaic_assets.csquares.index import rebuild_index, update_index
-from mosaic_assets.csquares.pairs import write_pairs
+from mosaic_assets.csquares.pair_writing import write_pairs
 from mosaic_assets.csquares.views import flat_view, occupied_span, polar_view, views_of
 from mosaic_assets.errors import CodeError, DatabaseError
 from mosaic_assets.store.csquare_db import Scene

@@ -1,12 +1,9 @@
-"""The index: equal answers however it came about, and the old one or the new one after a crash."""
+"""The index: equal answers however it came about."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import sqlite3
 import tempfile
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -14,70 +11,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from shapely import Geometry, box, points
+from shapely import Geometry, points
 
-from mosaic_assets.csquares import cover, cover_many, encode
+from mosaic_assets.csquares import cover_many, encode
 from mosaic_assets.csquares import rebuild as rebuild_module
 from mosaic_assets.csquares.index import IndexReport, index_path, rebuild_index, update_index
-from mosaic_assets.csquares.lists import LIST_BITS, TOUCH, flags_of, lists_of
-from mosaic_assets.csquares.pairs import codes_of_keys, pairs_path, read_batch, write_pairs
-from mosaic_assets.csquares.search import keys_of_codes, open_index
-from mosaic_assets.errors import DatabaseError, StoreError, UnknownNameError
-from mosaic_assets.store.csquare_db import CsquareDatabase, open_csquare_db
-from mosaic_assets.store.csquare_packing import (
-    BITS,
-    BLOCK,
-    extend_places,
-    pack_keys,
-    pack_places,
-    unpack_keys,
-    unpack_places,
-)
-from mosaic_assets.store.csquare_records import Scene, sort_key
-from mosaic_assets_tests.csquares.test_pairs import START, publish, scenes
-
-AREAS = [
-    box(140, -50, 150, -40),  # one code of 10 degrees
-    box(140, -45, 145, -40),  # one of 5
-    box(140, -41, 141, -40),  # one of 1
-    box(140, -40.5, 140.5, -40),  # one of 0.5
-    box(138.2, -47.3, 146.9, -38.1),  # some of each
-    box(-3.3, -2.2, 4.4, 7.7),
-]
-SQUARES = ["3414", "3414:1", "3414:100", "3414:100:1", "3414:227:4", "3313:4", "1000", "7000:1", "3414:205", "1817"]
-
-
-def answers(folder: Path) -> dict[str, Any]:
-    """Return all that the index says."""
-    with open_index(folder) as index:
-        found: dict[str, Any] = {code: index.ids(codes=code).tolist() for code in SQUARES}
-        found["scenes"] = index.search(limit=1000).scenes
-        found["squares"] = {scene.id: index.squares_of(scene.id) for scene in found["scenes"]}
-        found["span"] = index.ids(start=START + timedelta(hours=2), end=START + timedelta(hours=5)).tolist()
-        found["platforms"] = {name: index.count(codes="3414", platform=name) for name in index.platforms()}
-    return found
-
-
-def model_answers(held: dict[str, tuple[Scene, Geometry]]) -> dict[str, Any]:
-    """Return what the index should say, from lists of plain codes."""
-    ordered = sorted((scene for scene, _ in held.values()), key=sort_key)
-    squares = {scene.id: cover(held[scene.id][1], 0.5) for scene in ordered}
-
-    def includes(scene: Scene, code: str) -> bool:
-        return any(square.startswith(code) for square in squares[scene.id])
-
-    names = sorted({scene.platform for scene in ordered})
-    span = (START + timedelta(hours=2), START + timedelta(hours=5))
-    return {
-        **{code: [scene.id for scene in ordered if includes(scene, code)] for code in SQUARES},
-        "scenes": ordered,
-        "squares": squares,
-        "span": [scene.id for scene in ordered if scene.time and span[0] <= scene.time < span[1]],
-        "platforms": {name: sum(includes(s, "3414") for s in ordered if s.platform == name) for name in names},
-    }
+from mosaic_assets.csquares.pair_writing import write_pairs
+from mosaic_assets.csquares.pairs import pairs_path, read_batch
+from mosaic_assets.csquares.search import open_index
+from mosaic_assets.store.csquare_db import open_csquare_db
+from mosaic_assets.store.csquare_packing import BLOCK
+from mosaic_assets.store.csquare_records import Scene
+from mosaic_assets_tests.csquares.published import AREAS, START, answers, model_answers, publish, scenes
 
 
 def test_an_index_of_one_batch_says_what_the_squares_say(tmp_path: Path) -> None:
@@ -226,31 +174,6 @@ def test_many_changed_scenes_lead_to_a_rebuild(tmp_path: Path) -> None:
         assert index.numbers(codes="3414:100:2").tolist() == list(range(1_100))
 
 
-def _die_while_updating(folder: Path, step: str) -> None:
-    def die(*_: object) -> None:
-        os._exit(9)
-
-    setattr(CsquareDatabase, step, die)
-    (rebuild_index if step == "sorted_catalogue" else update_index)(folder)
-
-
-@pytest.mark.parametrize("step", ["put_footprints", "put_catalogue", "sorted_catalogue"])
-def test_a_process_killed_while_writing_leaves_the_old_index(tmp_path: Path, step: str) -> None:
-    publish(tmp_path, "one", scenes(3), AREAS[:3])
-    update_index(tmp_path)
-    before = answers(tmp_path)
-    publish(tmp_path, "two", scenes(6)[3:], AREAS[3:])
-    process = multiprocessing.get_context("spawn").Process(target=_die_while_updating, args=(tmp_path, step))
-    process.start()
-    process.join(60)
-    assert process.exitcode == 9
-    assert answers(tmp_path) == before
-    assert update_index(tmp_path).scenes == 6
-    appended = answers(tmp_path)
-    rebuild_index(tmp_path)
-    assert answers(tmp_path) == appended
-
-
 def test_a_reader_sees_an_update_whole_in_its_next_search(tmp_path: Path) -> None:
     publish(tmp_path, "one", scenes(3), AREAS[:3])
     update_index(tmp_path)
@@ -259,40 +182,6 @@ def test_a_reader_sees_an_update_whole_in_its_next_search(tmp_path: Path) -> Non
         publish(tmp_path, "two", scenes(6)[3:], AREAS[3:])
         update_index(tmp_path)
         assert index.count(codes="3414:100:1") == 5
-
-
-def test_a_batch_that_cannot_be_read_leaves_the_index_as_it_was(tmp_path: Path) -> None:
-    publish(tmp_path, "one", scenes(3), AREAS[:3])
-    update_index(tmp_path)
-    before = answers(tmp_path)
-    publish(tmp_path, "two", scenes(6)[3:], AREAS[3:])
-    path = pairs_path(tmp_path, "two")
-    path.write_bytes(path.read_bytes()[:-50])
-    for attempt in (update_index, rebuild_index):
-        with pytest.raises(StoreError, match=r"two\.parquet"):
-            attempt(tmp_path)
-        assert answers(tmp_path) == before
-
-
-def test_a_batch_nobody_published_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UnknownNameError, match="'nowhere'"):
-        update_index(tmp_path, ["nowhere"])
-
-
-def test_no_index_a_foreign_one_and_a_damaged_one_are_told_apart(tmp_path: Path) -> None:
-    with pytest.raises(DatabaseError, match="there is none yet"), open_index(tmp_path):
-        pass
-    with sqlite3.connect(index_path(tmp_path)) as connection:
-        connection.execute("CREATE TABLE t (x)")
-    connection.close()
-    with pytest.raises(DatabaseError, match="another program"):
-        rebuild_index(tmp_path)
-    index_path(tmp_path).write_bytes(b"nothing of the kind" * 500)
-    with pytest.raises(DatabaseError, match="move it away"):
-        rebuild_index(tmp_path)
-    index_path(tmp_path).unlink()
-    publish(tmp_path, "one", scenes(3), AREAS[:3])
-    assert rebuild_index(tmp_path).scenes == 3
 
 
 def test_plain_sqlite_reads_the_scenes(tmp_path: Path) -> None:
@@ -315,73 +204,6 @@ def test_a_footprint_in_the_index_is_the_one_in_the_pairs(tmp_path: Path) -> Non
     with open_csquare_db(index_path(tmp_path)) as db:
         kept = [db.footprint(slot).tolist() for slot in range(6)]
     assert kept == [batch.keys_of(number).tolist() for number in range(6)]
-
-
-def subsets(most: int) -> st.SearchStrategy[list[int]]:
-    return st.lists(st.integers(0, most), min_size=1, unique=True).map(sorted)
-
-
-@given(subsets(4 * 259_200 - 1))
-def test_packed_keys_come_back(keys: list[int]) -> None:
-    assert unpack_keys(pack_keys(np.array(keys))).tolist() == keys
-
-
-@given(subsets(BLOCK - 1))
-def test_packed_places_come_back_in_no_more_than_a_bit_a_place_or_two_bytes_each(places: list[int]) -> None:
-    kind, packed = pack_places(np.array(places))
-    assert unpack_places(kind, packed).tolist() == places
-    assert len(packed) <= min(2 * len(places), places[-1] // 8 + 1)
-
-
-@given(subsets(BLOCK - 1), st.data())
-def test_places_added_to_packed_ones_come_back_with_them(places: list[int], data: st.DataObject) -> None:
-    cut = data.draw(st.integers(1, len(places)))
-    kind, packed = pack_places(np.array(places[:cut]))
-    if places[cut:]:
-        kind, packed = extend_places(kind, packed, np.array(places[cut:]))
-    assert unpack_places(kind, packed).tolist() == places
-
-
-@pytest.mark.parametrize("gap", [1, 2, 9, 15, 16, 17, 100, 254, 255, 256, 257, 510, 511, 700])
-def test_places_at_even_distances_take_a_bit_a_place_or_a_byte_or_two_each(gap: int) -> None:
-    places = np.arange(gap - 1, BLOCK, gap)
-    kind, packed = pack_places(places)
-    assert unpack_places(kind, packed).tolist() == places.tolist()
-    # A step of up to 255 places is one byte, of up to 510 two; more than one place in 16 is a bit a place.
-    assert len(packed) == (places[-1] // 8 + 1 if gap < 16 else len(places) if gap <= 255 else 2 * len(places))
-
-
-@pytest.mark.parametrize("gap", [3, 15, 16, 17, 100, 254, 255, 256, 257, 510, 511, 700])
-@pytest.mark.parametrize("step", [1, 7, 200])
-def test_long_lists_grown_bit_by_bit_are_those_packed_at_once(gap: int, step: int) -> None:
-    places = np.arange(gap - 1, BLOCK, gap)
-    kind, packed = pack_places(places[:1])
-    for start in range(1, len(places), step):
-        kind, packed = extend_places(kind, packed, places[start : start + step])
-    assert unpack_places(kind, packed).tolist() == places.tolist()
-    assert kind == BITS or (kind, packed) == pack_places(places)  # a bitset stays one, however thin it gets
-
-
-@given(
-    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.integers(1, 900), st.integers(0, 99)), max_size=8),
-    st.integers(0, 3 * BLOCK),
-    st.integers(0, 3 * BLOCK),
-)
-@example([(1, 0, 900, 0)], 0, BLOCK)  # a list of a block behind a range of whole blocks
-@example([(0, 0, 900, 0)], BLOCK, 2 * BLOCK)  # and of one before it
-def test_scenes_on_any_lists_in_any_range_of_slots(
-    lists: list[tuple[int, int, int, int]], one: int, other: int
-) -> None:
-    low, high = sorted((one, other))
-    held: set[int] = set()
-    packed = []
-    for block, key, gap, first in lists:
-        places = np.arange(first, BLOCK, gap)
-        packed.append((block << LIST_BITS | key, *pack_places(places)))
-        held |= {block * BLOCK + place for place in places.tolist()}
-    found = flags_of(packed, low, high)
-    assert found.shape == (high - low,)
-    assert set((np.flatnonzero(found) + low).tolist()) == {slot for slot in held if low <= slot < high}
 
 
 def test_a_new_index_has_pages_that_bitsets_share(tmp_path: Path) -> None:
@@ -409,22 +231,3 @@ def test_an_open_index_sees_what_was_published_meanwhile(tmp_path: Path) -> None
         update_index(tmp_path)
         assert index.ids(codes="3414").tolist() == [scene.id for scene in scenes(4)[2:]]
         assert index.count(codes="3414", platform=scenes(4)[3].platform) >= 1
-
-
-def _squares() -> Iterator[str]:
-    for lng, lat in ((147.3, -42.8), (-0.1, 0.0), (179.9, 89.9), (-180, -90), (0, 0)):
-        for resolution in (10, 5, 1, 0.5):
-            yield encode(lng, lat, resolution)
-
-
-@pytest.mark.parametrize("code", list(_squares()))
-def test_the_lists_of_a_square_are_those_around_and_inside(code: str) -> None:
-    """Texts as the judge: a compressed code around or inside shares its digits."""
-    (key,) = keys_of_codes(code)
-    numbers = [number for number in lists_of(key) if number < TOUCH]
-    named = {text.rstrip(":*") for text in codes_of_keys(np.array(numbers, np.int64)).tolist()}
-    around = {code[:length] for length in range(4, len(code), 2)}
-    inside = {code, *(f"{code}:{place}" for place in range(1, 5))} if len(code) == 8 else {code} - {code[:6]}
-    touching = [number for number in lists_of(key) if number >= TOUCH]
-    assert named == around | inside
-    assert touching == ([TOUCH | key] if len(code) <= 6 else [])

@@ -3,88 +3,25 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from shapely import Geometry, Polygon, box
+from shapely import Polygon, box
 
 from mosaic_assets.csquares import compress, cover, cover_many
-from mosaic_assets.csquares.pairs import (
-    codes_of_keys,
-    pairs_path,
-    published_batches,
-    read_batch,
-    read_stamp,
-    write_pairs,
-)
-from mosaic_assets.csquares.search import keys_of_codes
+from mosaic_assets.csquares.pair_writing import write_pairs
+from mosaic_assets.csquares.pairs import codes_of_keys, pairs_path, published_batches, read_batch, read_stamp
+from mosaic_assets.csquares.places import keys_of_codes
 from mosaic_assets.errors import CodeError, GeometryError, HomeNotWritableError, MosaicError, StoreError
-from mosaic_assets.store.csquare_db import Scene, Stamp
+from mosaic_assets.store.csquare_db import Scene
 from mosaic_assets_tests.conftest import needs_shared_data
+from mosaic_assets_tests.csquares.published import START, ask_reference_sql, publish, scenes
 from mosaic_assets_tests.csquares.shapes import expected_counts, real_footprints
-
-START = datetime(2003, 6, 21, 6, 23, tzinfo=UTC)
-
-REFERENCE_SQL = """
-select distinct A.scene_id, B.satellite, B.scene_date_time, B.image_location
-from satdata_csq_all A, scene_info B
-where (A.csquare = $search_csq
-    or A.csquare = substr($search_csq, 1, 8) || ':*'
-    or A.csquare = substr($search_csq, 1, 6) || '**:*'
-    or A.csquare = substr($search_csq, 1, 4) || ':***:*')
-  and ($startdate is null or B.scene_date_time > $startdate)
-  and ($enddate is null or B.scene_date_time < $enddate)
-  and ($sat = 'any' or B.satellite = $sat)
-  and A.scene_id = B.scene_id
-order by B.scene_date_time, B.satellite
-"""
-"""The SQL of reference 5, slide 17, with the signs that its text lost put back."""
-
-
-def publish(
-    folder: Path, batch: str, scenes: Sequence[Scene], geometries: Sequence[Geometry], *, edition: int = 0
-) -> Stamp:
-    """Publish a batch; later editions are later ones."""
-    published_at = datetime(2024, 1, 1, tzinfo=UTC) + timedelta(minutes=edition)
-    return write_pairs(folder, batch, scenes, cover_many(geometries, 0.5), published_at=published_at)
-
-
-def scenes(count: int, *, platforms: Sequence[str] = ("NOAA-12", "NOAA-14"), start: datetime = START) -> list[Scene]:
-    """Return scenes an hour apart."""
-    return [
-        Scene(
-            id=f"h{number:04d}",
-            platform=platforms[number % len(platforms)],
-            instrument="AVHRR",
-            time=start + timedelta(hours=number),
-            image_location=f"tape/{number}",
-            thumbnail=f"gif/{number}.gif",
-            source="CSIRO",
-            licence="CC-BY-4.0",
-        )
-        for number in range(count)
-    ]
-
-
-def ask_reference_sql(folder: Path, square: str, **asked: Any) -> list[tuple[Any, ...]]:
-    """Run reference 5's SQL on the files of pairs."""
-    files = (folder / "pairs" / "*.parquet").as_posix()
-    given = {"search_csq": square, "startdate": None, "enddate": None, "sat": "any", **asked}
-    with duckdb.connect() as connection:
-        connection.execute("set TimeZone = 'UTC'")
-        connection.execute(f"create view satdata_csq_all as select scene_id, csquare from '{files}'")
-        connection.execute(
-            "create view scene_info as select distinct scene_id, platform as satellite, time as scene_date_time, "
-            f"image_location from '{files}'"
-        )
-        return connection.execute(REFERENCE_SQL, given).fetchall()
 
 
 def test_a_file_holds_a_row_for_every_compressed_square_of_every_scene(tmp_path: Path) -> None:

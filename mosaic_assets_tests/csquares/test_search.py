@@ -16,12 +16,14 @@ from shapely import Geometry, LineString, MultiPolygon, Point, Polygon, box
 
 from mosaic_assets.csquares import compress, cover, encode, expand, parent
 from mosaic_assets.csquares.index import update_index
-from mosaic_assets.csquares.search import Overlap, SceneIndex, Where, keys_of_codes, open_index, overlap
+from mosaic_assets.csquares.overlap import Overlap, overlap
+from mosaic_assets.csquares.places import Where, keys_of_codes
+from mosaic_assets.csquares.search import SceneIndex, open_index
 from mosaic_assets.errors import CodeError, GeometryError, MosaicError, SettingsError, UnknownNameError
 from mosaic_assets.store.csquare_db import Scene
 from mosaic_assets_tests.conftest import needs_shared_data
+from mosaic_assets_tests.csquares.published import START, ask_reference_sql, publish, scenes
 from mosaic_assets_tests.csquares.shapes import expected_counts, random_polygon, real_footprints
-from mosaic_assets_tests.csquares.test_pairs import START, ask_reference_sql, publish, scenes
 
 COUNT = 150
 SIZES = [10, 5, 1, 0.5]

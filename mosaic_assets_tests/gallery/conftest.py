@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mosaic_assets.gallery.build import build_zoom
+from mosaic_assets.gallery.localize.gallery import Gallery, opening_gallery
 from mosaic_assets.gallery.queries import cut_query_set
 from mosaic_assets.settings import Settings, load_settings
+from mosaic_assets_tests.gallery.drawn import SIDE, drawn, fill
 
 REGION = (0.703125, 47.4169921875, 0.791015625, 47.5048828125)
 """2 x 2 tiles of zoom 13 in GoogleCRS84Quad."""
@@ -58,3 +61,18 @@ def mercator(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     settings = settings_at(tmp_path_factory.mktemp("mercator"), grid="WebMercatorQuad", zooms=(13,))
     build_zoom(settings, 13)
     return settings
+
+
+@pytest.fixture(scope="session")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings over the gallery of `drawn.py`; tests only read it."""
+    settings = load_settings(home=tmp_path_factory.mktemp("localize"), gallery={"grid": "WebMercatorQuad"})
+    fill(settings, drawn(256 * SIDE))
+    return settings
+
+
+@pytest.fixture(scope="session")
+def gallery(settings: Settings) -> Iterator[Gallery]:
+    """The same gallery, opened and indexed."""
+    with opening_gallery(settings) as opened:
+        yield opened

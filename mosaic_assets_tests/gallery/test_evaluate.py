@@ -29,7 +29,7 @@ from mosaic_assets.gallery.localize.metrics import (
 )
 from mosaic_assets.gallery.localize.records import Candidate, Corners, Query, confidence_of
 from mosaic_assets.settings import Settings, load_settings
-from mosaic_assets_tests.gallery.test_localize import drawn, fill
+from mosaic_assets_tests.gallery.drawn import drawn, fill
 
 
 def box(west: float, south: float, east: float, north: float) -> Corners:

@@ -14,7 +14,8 @@ from mosaic_assets.gallery.checks import GALLERY_CHECKS
 from mosaic_assets.gallery.manifest import queries_folder, read_manifest, sha256_of, write_manifest
 from mosaic_assets.gallery.query_files import read_query, write_query
 from mosaic_assets.settings import Settings
-from mosaic_assets.store.gallery_db import MissingTile, gallery_path, open_gallery
+from mosaic_assets.store.gallery_db import gallery_path, open_gallery
+from mosaic_assets.store.gallery_records import MissingTile
 from mosaic_assets_tests.gallery.conftest import settings_at
 
 CHECKS = {check.name: check for check in GALLERY_CHECKS}

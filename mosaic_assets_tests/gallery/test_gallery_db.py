@@ -15,7 +15,8 @@ from mosaic_assets.errors import DatabaseError, GalleryError, GeometryError
 from mosaic_assets.gallery.footprints import footprints, footprints_state
 from mosaic_assets.gallery.importing import import_gallery
 from mosaic_assets.settings import Settings
-from mosaic_assets.store.gallery_db import StoredTile, gallery_path, has_gallery, open_gallery
+from mosaic_assets.store.gallery_db import gallery_path, has_gallery, open_gallery
+from mosaic_assets.store.gallery_records import StoredTile
 from mosaic_assets.store.sqlite import open_database
 from mosaic_assets_tests.gallery.conftest import SHARED_RSLOC, needs_rsloc, settings_at
 

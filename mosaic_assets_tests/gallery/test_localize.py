@@ -1,100 +1,30 @@
-"""Locating pictures in a made gallery of 64 tiles: fields, roads and houses drawn with a seed."""
+"""Pictures located in a made gallery, and real ones: to the metre where that is possible, not at all where it is not."""
 
 from __future__ import annotations
 
-import dataclasses
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-import rasterio
 from pyproj import Transformer
-from rasterio.transform import from_bounds, from_origin
+from rasterio.transform import from_bounds
 
-from mosaic_assets.core.grids import CRS84_QUAD, WEB_MERCATOR_QUAD, grid_named, nominal_resolution
+from mosaic_assets.core.grids import CRS84_QUAD, WEB_MERCATOR_QUAD, nominal_resolution
 from mosaic_assets.core.imaging import encode_png
 from mosaic_assets.core.records import Tile
-from mosaic_assets.errors import GalleryError, UnknownNameError
-from mosaic_assets.gallery.localize import index as indexing
 from mosaic_assets.gallery.localize.changes import APPEARANCES
-from mosaic_assets.gallery.localize.cutting import cut_query, lay_out, read_query
+from mosaic_assets.gallery.localize.cutting import lay_out, read_query
 from mosaic_assets.gallery.localize.gallery import Gallery, opening_gallery
-from mosaic_assets.gallery.localize.locate import locate, located
-from mosaic_assets.gallery.localize.metrics import Asked, ground_distance, judged
+from mosaic_assets.gallery.localize.locate import located
 from mosaic_assets.gallery.localize.records import Query
-from mosaic_assets.gallery.localize.registry import load_methods, method_named
-from mosaic_assets.gallery.localize.search import make_lists, most_alike, number_of_lists
-from mosaic_assets.gallery.localize.verify import agreement
+from mosaic_assets.gallery.localize.registry import method_named
 from mosaic_assets.gallery.localize.view import GalleryView
-from mosaic_assets.settings import Settings, load_settings
-from mosaic_assets.store.gallery_db import StoredTile, open_gallery
+from mosaic_assets.settings import load_settings
+from mosaic_assets.store.gallery_db import open_gallery
+from mosaic_assets.store.gallery_records import StoredTile
 from mosaic_assets_tests.gallery.conftest import SHARED_RSLOC, needs_rsloc
-
-ZOOM, WEST, NORTH, SIDE = 15, 16_390, 11_380, 8
-
-
-def drawn(side: int, seed: int = 7) -> np.ndarray:
-    """A picture of fields with furrows, roads and houses."""
-    random = np.random.default_rng(seed)
-    seeds = np.ones((side, side), np.uint8)
-    seeds[random.integers(0, side, side // 6), random.integers(0, side, side // 6)] = 0
-    labels = cv2.distanceTransformWithLabels(seeds, cv2.DIST_L2, 5)[1]
-    tones = random.integers(60, 190, (labels.max() + 1, 3)) * np.array([0.9, 1.0, 0.7])
-    turn, rows, columns = random.uniform(0, np.pi, labels.max() + 1)[labels], *np.mgrid[:side, :side]
-    furrows = 8 * np.sin((columns * np.cos(turn) + rows * np.sin(turn)) * 0.8)
-    image = np.clip(tones[labels] + furrows[..., None] + random.normal(0, 4, (side, side, 1)), 0, 255).astype(np.uint8)
-    for _ in range(side // 20):
-        ends = random.integers(0, side, 4).tolist()
-        cv2.line(image, ends[:2], ends[2:], (200, 195, 185), 3)
-    for column, row, width, height, tone in random.integers(
-        (0, 0, 4, 4, 0), (side, side, 14, 14, 255), (side * 2, 5)
-    ).tolist():
-        cv2.rectangle(image, (column, row), (column + width, row + height), (tone, tone // 2 + 90, tone // 2 + 60), -1)
-    return image
-
-
-def fill(settings: Settings, image: np.ndarray) -> None:
-    settings.gallery_folder.mkdir(parents=True)
-    tiles = [
-        StoredTile(Tile(WEST + x, NORTH + y, ZOOM), "", encode_png(image[y * 256 : y * 256 + 256, x * 256 : x * 256 + 256].copy()))
-        for x in range(image.shape[1] // 256)
-        for y in range(image.shape[0] // 256)
-    ]  # fmt: skip
-    with open_gallery(settings.gallery_folder, grid=WEB_MERCATOR_QUAD, create=True) as database, database.writing():
-        database.add(tiles)
-
-
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    settings = load_settings(home=tmp_path_factory.mktemp("localize"), gallery={"grid": "WebMercatorQuad"})
-    fill(settings, drawn(256 * SIDE))
-    return settings
-
-
-@pytest.fixture(scope="module")
-def gallery(settings: Settings) -> Iterator[Gallery]:
-    with opening_gallery(settings) as opened:
-        yield opened
-
-
-def answer(query: Query, gallery: Gallery, name: str) -> Asked:
-    """What a method says, judged; `located` draws a picture besides, which takes longer than the search."""
-    return judged(query, name, method_named(name).run(query, gallery), 0.0, 0.0)
-
-
-def cut(gallery: Gallery, appearance: str, how: str, seed: int = 1, size: int = 384) -> Query:
-    return cut_query(gallery.view, np.random.default_rng(seed), appearance, how, size, f"{appearance} {how}")
-
-
-def world(query: Query) -> tuple[float, float]:
-    """Upper left corner of a north-up query in pixels of the world."""
-    assert query.footprint is not None
-    column, row = WEB_MERCATOR_QUAD.pixel_at(*query.footprint[0], ZOOM)
-    return float(column), float(row)
+from mosaic_assets_tests.gallery.drawn import NORTH, SIDE, WEST, ZOOM, answer, cut, fill, world
 
 
 @pytest.mark.parametrize("appearance", APPEARANCES)
@@ -220,228 +150,6 @@ def test_a_tile_of_the_plate_carree_grid_fills_about_one_and_a_half_cells_in_fra
     assert len(cells) == round(20 / np.cos(np.radians(47.9)))  # 29.8
 
 
-def test_the_same_gallery_and_seed_give_an_index_of_the_same_bytes_also_after_a_kill(
-    settings: Settings, gallery: Gallery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(indexing, "PART", 20)
-
-    def killed(what: str, done: int, of: int) -> None:
-        if what.startswith("indexing") and done == 40:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        indexing.open_index(gallery.view, tmp_path, settings.seed, killed)
-    folder = next(tmp_path.glob("*/part-00000.npz")).parent
-    assert not (folder / "index.json").exists()
-    first = (folder / "part-00000.npz").stat().st_mtime_ns
-    seen: list[str] = []
-    opened = indexing.open_index(gallery.view, tmp_path, settings.seed, lambda what, _done, _of: seen.append(what))
-    assert not any(what.startswith("training") for what in seen)
-    assert first and not list(folder.glob("part-*"))
-    for name in ("vectors.npy", "edges.npy", "model.npz", "lists.npz"):
-        assert (opened.folder / name).read_bytes() == (gallery.index.folder / name).read_bytes(), name
-
-
-def test_an_index_is_built_anew_when_the_gallery_has_changed(settings: Settings, tmp_path: Path) -> None:
-    own = settings.model_copy(update={"home": tmp_path})
-    shutil.copytree(settings.gallery_folder, own.gallery_folder)
-    with opening_gallery(own) as before:
-        old = before.index.folder
-    grid = grid_named(own.gallery.grid)
-    with open_gallery(own.gallery_folder, grid=grid, create=True) as database, database.writing():
-        database.add([StoredTile(Tile(WEST + SIDE, NORTH, ZOOM), "", encode_png(drawn(256, 9)))])
-    with opening_gallery(own) as after:
-        assert len(after.index.cells) == SIDE**2 + 1
-        assert after.index.folder != old and not old.exists()
-
-
-def test_a_damaged_index_is_reported_with_a_remedy(settings: Settings, gallery: Gallery, tmp_path: Path) -> None:
-    own = settings.model_copy(update={"home": tmp_path})
-    shutil.copytree(settings.gallery_folder, own.gallery_folder)
-    folder = own.gallery_folder / gallery.index.folder.relative_to(settings.gallery_folder)
-    (folder / "vectors.npy").write_bytes(b"\x93NUMPY")
-    with pytest.raises(GalleryError, match=r"is damaged\. Remove that folder"), opening_gallery(own):
-        pass
-
-
-def test_a_vector_takes_a_kilobyte_at_most_and_a_cell_4_kb_of_edges(gallery: Gallery) -> None:
-    assert gallery.index.vectors.itemsize * gallery.index.vectors.shape[1] <= 1_024
-    assert gallery.index.edges.shape == (SIDE**2, 64, 64)
-
-
-def clustered(count: int, random: np.random.Generator) -> np.ndarray:
-    made = random.standard_normal((50, 32))[random.integers(0, 50, count)] + 0.5 * random.standard_normal((count, 32))
-    return (made / np.linalg.norm(made, axis=1, keepdims=True)).astype(np.float16)
-
-
-def test_lists_hold_every_vector_once_and_a_full_search_equals_brute_force() -> None:
-    random = np.random.default_rng(3)
-    vectors = clustered(3_000, random)
-    lists, order = make_lists(vectors, 40, 1)
-    assert sorted(order.tolist()) == list(range(3_000))
-    query = clustered(1, random)[0].astype(np.float32)
-    rows, cosines = most_alike(query, vectors[order], lists, 10, share=1.0)
-    brute = np.argsort(-(vectors.astype(np.float32) @ query), kind="stable")[:10]
-    assert set(order[rows].tolist()) == set(brute.tolist())
-    assert (np.diff(cosines) <= 0).all()
-
-
-def test_a_tenth_of_the_lists_finds_nearly_every_neighbour() -> None:
-    random = np.random.default_rng(4)
-    vectors = clustered(5_000, random)
-    lists, order = make_lists(vectors, 70, 1)
-    stored = vectors[order]
-    wanted = random.integers(0, 5_000, 100)
-    found = [most_alike(stored[row].astype(np.float32), stored, lists, 1, share=0.1)[0][0] for row in wanted]
-    assert np.mean(np.array(found) == wanted) >= 0.98
-
-
-@pytest.mark.parametrize(("count", "lists"), [(0, 1), (20_000, 1), (20_001, 141), (824_796, 908)])
-def test_an_index_is_divided_once_it_is_large(count: int, lists: int) -> None:
-    assert number_of_lists(count) == lists
-
-
-def test_agreement_finds_the_similarity_among_more_wrong_matches_than_right_ones(gallery: Gallery) -> None:
-    random = np.random.default_rng(5)
-    found = gallery.features(gallery.index.cell(0))
-    matrix = np.array([[0.6, -0.8, 40.0], [0.8, 0.6, -25.0]])  # turned by 53.13 degrees
-    points = found.points @ matrix[:, :2].T + matrix[:, 2]
-    wrong = random.permutation(len(points))[: int(len(points) * 0.6)]
-    points[wrong] = random.uniform(0, 256, (len(wrong), 2))
-    again = agreement(found, found._replace(points=points.astype(np.float32)))
-    assert again is not None
-    assert np.abs(again.matrix - matrix).max() < 0.02
-
-
-def test_nothing_agrees_in_two_unlike_pictures(gallery: Gallery) -> None:
-    from mosaic_assets.gallery.localize.features import features_of
-
-    other = features_of(drawn(256, 99))
-    found = agreement(other, gallery.features(gallery.index.cell(0)))
-    assert found is None or found.inliers < 8
-
-
-@pytest.mark.parametrize("crs", [3857, 4326])
-def test_a_georeferenced_query_is_laid_out_at_the_scale_of_the_zoom(gallery: Gallery, tmp_path: Path, crs: int) -> None:
-    query = cut(gallery, "none", "north_up", 3)
-    (lng, lat), pixel = query.footprint[0], nominal_resolution(ZOOM)  # type: ignore[index]
-    x, y = Transformer.from_crs(4326, 3857, always_xy=True).transform(lng, lat)
-    path = tmp_path / "query.tif"
-    if crs == 3857:
-        transform = from_origin(x, y, pixel / 2, pixel / 2)  # twice as fine as the gallery
-    else:
-        far = Transformer.from_crs(3857, 4326, always_xy=True).transform(x + 384 * pixel, y - 384 * pixel)
-        transform = from_bounds(lng, far[1], far[0], lat, 768, 768)
-    image = cv2.resize(query.image, (768, 768), interpolation=cv2.INTER_LINEAR)
-    profile = {"driver": "GTiff", "width": 768, "height": 768, "count": 3, "dtype": "uint8"}
-    with rasterio.open(path, "w", crs=f"EPSG:{crs}", transform=transform, **profile) as out:
-        out.write(np.moveaxis(image, -1, 0))
-    read = read_query(path, ZOOM)
-    assert read.image.shape == (384, 384, 3)
-    assert ground_distance(read.truth, query.truth) < 0.5  # type: ignore[arg-type]
-    assert np.abs(read.image.astype(int) - query.image).mean() < 6
-
-
-def written(path: Path, bands: np.ndarray) -> Path:
-    profile: dict[str, Any] = {
-        "width": bands.shape[2],
-        "height": bands.shape[1],
-        "count": len(bands),
-        "dtype": bands.dtype,
-    }
-    with rasterio.open(
-        path, "w", driver="GTiff", crs="EPSG:3857", transform=from_origin(20_000, 6_100_000, 4.777, 4.777), **profile
-    ) as out:
-        out.write(bands)
-    return path
-
-
-def test_queries_of_16_bits_and_of_4_bands_are_read(tmp_path: Path) -> None:
-    ramp = np.tile(np.linspace(200, 9_000, 300).astype(np.uint16), (4, 300, 1))
-    image = read_query(written(tmp_path / "16.tif", ramp), ZOOM).image
-    assert image.shape[2] == 3
-    assert (int(image[150, 2, 0]), int(image[150, -3, 0])) == (0, 255)
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda folder: folder / "none.tif", "there is no such file"),
-        (lambda folder: not_a_picture(folder), "not a picture that can be read"),
-        (lambda folder: written(folder / "two.tif", np.zeros((2, 99, 99), np.uint8)), "2 bands of uint8, expected 1, 3 or 4"),
-        (lambda folder: written(folder / "float.tif", np.zeros((3, 99, 99), np.float32)), "3 bands of float32"),
-        (lambda _folder: np.full((200, 200, 3), 77, np.uint8), "the picture is blank"),
-        (lambda _folder: drawn(40), "40 x 40 pixels at the gallery's scale, expected at least 64"),
-        (lambda _folder: np.zeros((200, 200), np.uint8), r"shape \(200, 200\)"),
-    ],
-)  # fmt: skip
-def test_bad_queries_are_refused_with_a_reason(settings: Settings, tmp_path: Path, make: Any, message: str) -> None:
-    with pytest.raises(GalleryError, match=message):
-        locate(make(tmp_path), settings)
-
-
-def not_a_picture(folder: Path) -> Path:
-    path = folder / "text.tif"
-    path.write_text("no picture")
-    return path
-
-
-def test_without_a_gallery_tiles_or_the_zoom_the_message_says_what_to_do(settings: Settings, tmp_path: Path) -> None:
-    image = drawn(256)
-    nowhere = load_settings(home=tmp_path / "none")
-    with pytest.raises(GalleryError, match=r"no gallery at .* build one with `mosaic gallery build`"):
-        locate(image, nowhere)
-    empty = load_settings(home=tmp_path / "empty")
-    empty.gallery_folder.mkdir(parents=True)
-    with open_gallery(empty.gallery_folder, grid=CRS84_QUAD, create=True):
-        pass
-    with pytest.raises(GalleryError, match="the gallery is empty"):
-        locate(image, empty)
-    other = load_settings(home=settings.home, gallery={"localize_zoom": 13})
-    with pytest.raises(GalleryError, match=r"no tiles at zoom 13 \(zooms with tiles: 15\)"):
-        locate(image, other)
-
-
-def test_a_gallery_of_blank_tiles_cannot_be_indexed(tmp_path: Path) -> None:
-    settings = load_settings(home=tmp_path)
-    fill(settings, np.full((512, 512, 3), 120, np.uint8))
-    with pytest.raises(GalleryError, match="4 tiles show 0 key points"):
-        locate(drawn(256), settings)
-
-
-def test_locate_draws_the_query_beside_the_gallery(settings: Settings, gallery: Gallery) -> None:
-    query = cut(gallery, "none", "rotation")
-    location = locate(query.image, settings)
-    assert location.accepted and location.method == "sift_vlad"
-    assert location.footprint is not None and location.inliers >= 8
-    assert ground_distance((location.lng, location.lat), query.truth) < 2  # type: ignore[arg-type]
-    picture = cv2.imdecode(np.frombuffer(location.picture, np.uint8), cv2.IMREAD_COLOR)
-    assert picture is not None and picture.shape[1] == 1_100
-
-
-def test_a_method_of_the_user_is_registered_by_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Settings
-) -> None:
-    (tmp_path / "users_method.py").write_text(
-        "from mosaic_assets.gallery.localize import method\n"
-        "@method('nowhere_at_all')\n"
-        "def find(query, gallery):\n"
-        '    """Find nothing."""\n'
-        "    return []\n"
-    )
-    monkeypatch.syspath_prepend(tmp_path)
-    own = load_settings(home=settings.home, gallery={"localize_modules": ("users_method",)})
-    assert locate(drawn(256), own, method="nowhere_at_all").candidates == ()
-    assert load_methods()["nowhere_at_all"].description == "Find nothing."
-
-
-def test_unknown_methods_and_modules_are_reported(settings: Settings) -> None:
-    with pytest.raises(UnknownNameError, match=r"unknown method of localization 'sfit'; known are: .*sift_vlad"):
-        locate(drawn(256), settings, method="sfit")
-    with pytest.raises(GalleryError, match=r"loading methods of localization from .no\.such\.module."):
-        load_methods(("no.such.module",))
-
-
 @needs_rsloc
 @pytest.mark.parametrize(
     ("tile", "mosaic"), [("15_16158_12025", "m53_L15_mapbox"), ("15_16400_12016", "F4_L15_arcgis")]
@@ -455,15 +163,7 @@ def test_a_real_tile_is_found_within_25_m_in_imagery_of_another_source_by_edges(
     column, row = (round(at) for at in world(query))
     settings = load_settings(home=tmp_path)
     x, y = -(-column // 256), -(-row // 256)
-    inner = query.image[y * 256 - row :, x * 256 - column :]
-    settings.gallery_folder.mkdir(parents=True)
-    tiles = [
-        StoredTile(Tile(x + i, y + j, ZOOM), "", encode_png(inner[j * 256 : j * 256 + 256, i * 256 : i * 256 + 256].copy()))
-        for i in range(inner.shape[1] // 256)
-        for j in range(inner.shape[0] // 256)
-    ]  # fmt: skip
-    with open_gallery(settings.gallery_folder, grid=WEB_MERCATOR_QUAD, create=True) as database, database.writing():
-        database.add(tiles)
+    fill(settings, query.image[y * 256 - row :, x * 256 - column :], x, y)
     z, x, y = map(int, tile.split("_"))
     image = decode_tile((SHARED_RSLOC / "Gallery" / f"{tile}.jpg").read_bytes())[0]
     assert image is not None
@@ -472,13 +172,3 @@ def test_a_real_tile_is_found_within_25_m_in_imagery_of_another_source_by_edges(
         location = answer(lay_out(tile, image, bounds, "EPSG:4326", ZOOM), opened, "edge_clique")
     assert location.accepted
     assert location.error_m is not None and location.error_m < 25
-
-
-def test_a_location_can_be_written_as_json(settings: Settings, gallery: Gallery) -> None:
-    import json
-
-    location = locate(cut(gallery, "none", "rotation").image, settings)
-    plain = {
-        name: value for name, value in dataclasses.asdict(location).items() if name not in ("picture", "candidates")
-    }
-    assert json.loads(json.dumps(plain))["accepted"] is True

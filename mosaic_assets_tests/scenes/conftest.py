@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,8 @@ import pytest
 from mosaic_assets.scenes.synthetic import products_of_day, write_product
 from mosaic_assets.settings import Settings, load_settings
 from mosaic_assets_tests.scenes.copernicus_server import PASSWORD, USER, StandIn, standing_in
+from mosaic_assets_tests.scenes.worked_day import DAY, Day
 
-DAY = date(2024, 6, 1)
 MakeSceneSettings = Callable[..., Settings]
 
 
@@ -70,3 +70,16 @@ def copy_linked(product: Path, to: Path) -> None:
     to.mkdir()
     for file in product.iterdir():
         os.link(file, to / file.name)
+
+
+@pytest.fixture(scope="session")
+def day(tmp_path_factory: pytest.TempPathFactory) -> Day:
+    """A day that is worked through and published; tests only read it."""
+    return Day(tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture
+def home(day: Day, tmp_path: Path) -> Settings:
+    """A copy of the published day to spoil."""
+    shutil.copytree(day.settings.smcefr_folder, tmp_path / "smcefr")
+    return load_settings(home=tmp_path)

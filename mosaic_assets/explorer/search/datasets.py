@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from mosaic_assets.csquares.search import Span
+from mosaic_assets.csquares.answers import Span
 from mosaic_assets.explorer.links import DATASETS, dataset_of
 from mosaic_assets.explorer.search.scenes import moment
 from mosaic_assets.store.csquare_records import NO_TIME, time_text

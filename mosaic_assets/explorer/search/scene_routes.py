@@ -11,10 +11,10 @@ from starlette.responses import PlainTextResponse, Response
 
 from mosaic_assets.core.csquare_arrays import Ints
 from mosaic_assets.csquares import SceneIndex, Where
+from mosaic_assets.csquares.answers import Found
 from mosaic_assets.csquares.features import bounds_of, boxes_of, collection, feature
 from mosaic_assets.csquares.merging import KEY_LEVEL
 from mosaic_assets.csquares.places import ids_at, place_of
-from mosaic_assets.csquares.search import Found
 from mosaic_assets.errors import SettingsError
 from mosaic_assets.explorer.answers import json_answer
 from mosaic_assets.explorer.problems import PROBLEMS
