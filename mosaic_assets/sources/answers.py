@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 PASSING_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
+HOSTS = 16
+"""Servers of which one run remembers what it needs for every tile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class Answer:
     detail: str = ""
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
-    """Names in lower case."""
+    """Those that are used, by their names in lower case."""
     unreachable: bool = False
     unusable: bool = False
 
@@ -39,10 +41,8 @@ class Answer:
 def judge(received: Received, max_body_bytes: int) -> Answer:
     """Say what a final answer means for the tile."""
     status, body, headers = received.status, received.body, received.headers
-    if status in (204, 404):
-        return Answer(Outcome.MISSING, f"status {status}")
     if status != 200:
-        return Answer(Outcome.REFUSED, f"status {status}")
+        return Answer(Outcome.MISSING if status in (204, 404) else Outcome.REFUSED, f"status {status}")
     if body is None:
         return Answer(Outcome.REFUSED, f"an answer larger than {max_body_bytes} bytes")
     document = _document(headers.get("content-type", ""), body)
@@ -71,6 +71,29 @@ def retry_after_s(value: str, now: datetime) -> float | None:
         return None
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return max(0.0, (aware - now).total_seconds())
+
+
+def origin(url: str) -> str:
+    """Return an address up to its path: all of it that tells the host, and the same for all tiles of a server.
+
+    Examples
+    --------
+    >>> origin("https://tiles.example:8443/15/1/2?key=3")
+    'https://tiles.example:8443'
+    """
+    end = url.find("/", len("https://"))
+    return url if end < 0 else url[:end]
+
+
+def host(url: str) -> str:
+    """Return the host and port of an address, without the name and password that may stand before them.
+
+    Examples
+    --------
+    >>> host("http://me:secret@tiles.example:8080/15/1/2")
+    'tiles.example:8080'
+    """
+    return urlsplit(url).netloc.rpartition("@")[2]
 
 
 def target_on_host(url: str, location: str) -> str | None:

@@ -7,6 +7,7 @@ module contains a URL, because URLs carry access keys.
 
 from __future__ import annotations
 
+import functools
 import heapq
 import queue
 import threading
@@ -17,12 +18,21 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from mosaic_assets import __version__
 from mosaic_assets.core.records import Outcome
 from mosaic_assets.settings import Network
-from mosaic_assets.sources.answers import PASSING_STATUSES, REDIRECTS, Answer, judge, retry_after_s, target_on_host
+from mosaic_assets.sources.answers import (
+    HOSTS,
+    PASSING_STATUSES,
+    REDIRECTS,
+    Answer,
+    host,
+    judge,
+    origin,
+    retry_after_s,
+    target_on_host,
+)
 from mosaic_assets.sources.limits import RateLimiter
 
 if TYPE_CHECKING:
@@ -127,31 +137,40 @@ class _Request:
 
 
 class _Run:
-    """All requests of one `HttpClient.get_all`: driven by one thread, taken by another."""
+    """All requests of one `HttpClient.get_all`: driven by one thread, taken by another.
+
+    What one wait for the servers brought is handed over together: to wake the taker for every answer would have the two
+    threads hand the interpreter's lock around.
+    """
 
     def __init__(self, client: HttpClient, urls: Iterable[str]) -> None:
         self._client = client
         self._urls = iter(enumerate(urls))
         self._more = True
         self._due: list[tuple[float, int, _Request]] = []  # a heap: when to start it, its number, the request
-        self._under_way: dict[int, _Request] = {}
-        self._room = threading.Semaphore(AHEAD * client.max_connections)
-        self._has_room = False  # one place of it is taken for the next request
-        self._ended: queue.SimpleQueue[tuple[int, Answer] | BaseException | None] = queue.SimpleQueue()
+        self._early: dict[int, Answer] = {}  # waiting for those before them
+        self._ready: list[Answer] = []  # in order, to be handed over
+        self._ordered = 0  # answers that were ever ready
+        self._ended: queue.SimpleQueue[list[Answer] | BaseException | None] = queue.SimpleQueue()
+        self._begun = 0
+        self._taken = 0  # only the taker counts it, only the driver compares it
+        self._most = AHEAD * client.max_connections
+        self._room = threading.Event()
+        self._host = functools.lru_cache(HOSTS)(host)
         self.stopped = threading.Event()
 
     def answers(self) -> Generator[Answer]:
         """Yield the answers in order, each as soon as those before it have come."""
-        early: dict[int, Answer] = {}
-        number = 0
-        while (item := self._ended.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            early[item[0]] = item[1]
-            while number in early:
-                yield early.pop(number)
-                self._room.release()
-                number += 1
+        enough = self._most - self._client.max_connections
+        while (group := self._ended.get()) is not None:
+            if isinstance(group, BaseException):
+                raise group
+            group.reverse()
+            while group:
+                yield group.pop()  # what was taken is not kept
+                self._taken += 1
+                if self._begun - self._taken == enough:
+                    self._room.set()
 
     def drive(self) -> None:
         """Send requests and receive answers until all are done; the body of the thread."""
@@ -159,60 +178,67 @@ class _Run:
 
         client = self._client
         try:
-            with closing(Transfers(client.network, client.headers(), client.max_connections)) as transfers:
+            with closing(Transfers[_Request](client.network, client.headers(), client.max_connections)) as transfers:
                 while not self.stopped.is_set() and self._step(transfers):
                     continue
+            self._hand_over()
             self._ended.put(None)
         except BaseException as error:  # a bug of ours: whoever takes the answers must not wait for ever
+            self._hand_over()
             self._ended.put(error)
 
-    def _step(self, transfers: Transfers) -> bool:
+    def _step(self, transfers: Transfers[_Request]) -> bool:
         """Start what may start and receive what has come; False when nothing is left to do."""
         if self._client.closed.is_set():
-            self._give_up()
+            self._give_up(transfers)
             return False
         self._begin(transfers)
+        self._hand_over()  # now that the servers have something to do
         if transfers.busy:
-            for number, received in transfers.wait(self._until_due()):
-                self._receive(self._under_way.pop(number), received)
+            for request, received in transfers.wait(self._until_due()):
+                self._receive(request, received)
         elif self._due:
             self._client.closed.wait(self._until_due())
-        elif self._more:  # and no room: go on as soon as an answer is taken
-            self._has_room = self._room.acquire(timeout=TICK_S)
-        return bool(self._due or self._more or self._under_way)
+        elif self._more:  # and no room: go on when there is work for all connections, or for some after a while
+            self._room.wait(TICK_S)
+        return bool(self._due or self._more or transfers.busy)
 
     def _until_due(self) -> float:
         return min(TICK_S, max(0.0, self._due[0][0] - self._client.clock())) if self._due else TICK_S
 
-    def _begin(self, transfers: Transfers) -> None:
-        now = self._client.clock()
-        while self._due and self._due[0][0] <= now and transfers.free:
-            self._send(transfers, heapq.heappop(self._due)[2])
-        booked = sum(request.booked for _, _, request in self._due)
+    def _begin(self, transfers: Transfers[_Request]) -> None:
+        booked = 0
+        if self._due:
+            now = self._client.clock()
+            while self._due and self._due[0][0] <= now and transfers.free:
+                self._send(transfers, heapq.heappop(self._due)[2])
+            booked = sum(request.booked for _, _, request in self._due)
         while transfers.free > booked and (request := self._next()):
             booked += not self._send(transfers, request)
 
     def _next(self) -> _Request | None:
         """Return the next request that was not begun yet, if there is room for its answer."""
-        if not self._more or not (self._has_room or self._room.acquire(blocking=False)):
+        if not self._more:
             return None
-        self._has_room = False
+        if self._begun - self._taken >= self._most:
+            self._room.clear()
+            return None
         for number, url in self._urls:
+            self._begun += 1
             return _Request(number, url, url)
         self._more = False
         return None
 
-    def _send(self, transfers: Transfers, request: _Request) -> bool:
+    def _send(self, transfers: Transfers[_Request], request: _Request) -> bool:
         """Start a request, or book its place in the rate limit for later; True if it was started."""
         if not request.booked:
-            wait_s = self._client.limiter.reserve(_host(request.url))
+            wait_s = self._client.limiter.reserve(self._host(origin(request.url)))
             if wait_s > 0:
                 request.booked = True
                 self._schedule(request, wait_s)
                 return False
         request.booked = False
-        self._under_way[request.number] = request
-        transfers.start(request.number, request.url)
+        transfers.start(request, request.url)
         return True
 
     def _schedule(self, request: _Request, wait_s: float) -> None:
@@ -221,7 +247,9 @@ class _Run:
 
     def _receive(self, request: _Request, received: Received) -> None:
         """Follow a redirect, try again after a passing failure, or pass the answer on."""
-        if received.failure:
+        if received.status == 200 and received.body:
+            self._end(request, judge(received, self._client.network.max_body_bytes))
+        elif received.failure:
             if received.final:
                 # Behind a redirect it is that one tile's fault.
                 self._end(request, Answer(Outcome.REFUSED, received.failure, unusable=not request.redirects))
@@ -263,16 +291,23 @@ class _Run:
             self._schedule(request, delay_s)
         else:
             asked_s = max(min(retry_after_s, network.max_retry_after_s), delay_s)
-            self._client.limiter.pause(_host(request.url), asked_s)
+            self._client.limiter.pause(host(request.url), asked_s)
             self._schedule(request, 0.0)
 
     def _end(self, request: _Request, answer: Answer) -> None:
-        self._ended.put((request.number, answer))
+        self._early[request.number] = answer
+        while self._ordered in self._early:
+            self._ready.append(self._early.pop(self._ordered))
+            self._ordered += 1
 
-    def _give_up(self) -> None:
+    def _hand_over(self) -> None:
+        if self._ready:
+            self._ended.put(self._ready)
+            self._ready = []
+
+    def _give_up(self, transfers: Transfers[_Request]) -> None:
         """Answer everything that is open: the client was closed."""
-        open_requests = [*self._under_way.values(), *(request for _, _, request in self._due)]
-        for request in open_requests:
+        for request in [*transfers.under_way, *(request for _, _, request in self._due)]:
             self._end(request, Answer(Outcome.FETCH_FAILED, request.failure))
         for number, url in self._urls:
             self._end(_Request(number, url, url), Answer(Outcome.FETCH_FAILED, "the client was closed"))
@@ -281,7 +316,3 @@ class _Run:
 def _spread(url: str, attempt: int) -> float:
     """Return a factor 0.5..1.5 that differs between tiles, so that they do not all return at once."""
     return 0.5 + zlib.crc32(f"{attempt} {url}".encode()) / 2**32
-
-
-def _host(url: str) -> str:
-    return urlsplit(url).netloc.rpartition("@")[2]

@@ -40,6 +40,8 @@ class RateLimiter:
 
     def reserve(self, host: str) -> float:
         """Take the next place in line for `host`; return the seconds until the request may be sent, >= 0."""
+        if not self._spacing_s and host not in self._free_at:
+            return 0.0
         with self._lock:
             now = self._clock()
             start = max(now, self._free_at.get(host, now))

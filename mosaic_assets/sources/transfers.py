@@ -8,23 +8,30 @@ to ask again, is decided by the caller; here is only how bytes come and how long
 from __future__ import annotations
 
 import errno
+import functools
 import io
 import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import pycurl
 
 from mosaic_assets.settings import Network
+from mosaic_assets.sources.answers import HOSTS, origin
 
 PATIENCE = 4
 """Time limit of a whole answer in units of ``Network.timeout_s``, which itself limits each part of it."""
 
+USED = frozenset({"content-type", "etag", "blank-tile", "x-ve-tile-info", "location", "retry-after", "content-length"})
+"""Names of the header lines that are read; a distant server sends three times as many."""
+
 _LOST = "connection lost"
+
+Key = TypeVar("Key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +40,7 @@ class Received:
 
     status: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
-    """Names in lower case."""
+    """Those of `USED`, by their names in lower case."""
     body: bytes | None = b""
     """None: larger than allowed."""
     failure: str = ""
@@ -44,8 +51,11 @@ class Received:
     """The failure would happen again."""
 
 
-class Transfers:
+class Transfers(Generic[Key]):
     """Requests under way on one set of connections; for one thread.
+
+    Where to send requests by way of a proxy is looked up once a host: changes of the environment count for the next
+    object.
 
     Parameters
     ----------
@@ -57,9 +67,10 @@ class Transfers:
     def __init__(self, network: Network, headers: list[str], connections: int) -> None:
         self._network = network
         self._multi = pycurl.CurlMulti()
-        self._free = [_new_handle(network, headers) for _ in range(connections)]
-        self._under_way: dict[pycurl.Curl, _Transfer] = {}
+        self._free: list[_Transfer[Key]] = [_Transfer(_new_handle(network, headers)) for _ in range(connections)]
+        self._under_way: dict[pycurl.Curl, _Transfer[Key]] = {}
         self._looked_at = time.monotonic()
+        self._proxy = functools.lru_cache(HOSTS)(_proxy)
 
     @property
     def free(self) -> int:
@@ -67,22 +78,30 @@ class Transfers:
         return len(self._free)
 
     @property
+    def under_way(self) -> list[Key]:
+        """The keys of what was started and has not ended."""
+        return [transfer.key for transfer in self._under_way.values()]
+
+    @property
     def busy(self) -> bool:
         """Whether any request is under way."""
         return bool(self._under_way)
 
-    def start(self, key: int, url: str) -> None:
+    def start(self, key: Key, url: str) -> None:
         """Send a request, to be known by ``key``; needs a `free` place."""
-        handle = self._free.pop()
-        transfer = _Transfer(key)
+        transfer = self._free.pop()
+        handle = transfer.handle
         handle.setopt(pycurl.URL, url)
-        handle.setopt(pycurl.PROXY, _proxy(url))
-        handle.setopt(pycurl.WRITEDATA, transfer.body)
-        handle.setopt(pycurl.HEADERFUNCTION, transfer.header.append)
+        proxy = self._proxy(origin(url))
+        if proxy != transfer.proxy:
+            handle.setopt(pycurl.PROXY, proxy)
+            transfer.proxy = proxy
+        transfer.key, transfer.size = key, 0
+        transfer.began = transfer.moved_at = time.monotonic()
         self._under_way[handle] = transfer
         self._multi.add_handle(handle)
 
-    def wait(self, seconds: float) -> list[tuple[int, Received]]:
+    def wait(self, seconds: float) -> list[tuple[Key, Received]]:
         """Move bytes for up to ``seconds``; return what ended meanwhile, by key."""
         ended = self._ended()
         if not ended:
@@ -90,10 +109,10 @@ class Transfers:
             ended = self._ended()
         return ended + self._late()
 
-    def _ended(self) -> list[tuple[int, Received]]:
+    def _ended(self) -> list[tuple[Key, Received]]:
         while self._multi.perform()[0] == pycurl.E_CALL_MULTI_PERFORM:
             continue
-        ended: list[tuple[int, Received]] = []
+        ended: list[tuple[Key, Received]] = []
         queued = 1
         while queued:
             queued, good, bad = self._multi.info_read()
@@ -107,23 +126,22 @@ class Transfers:
             self._multi.remove_handle(handle)
             handle.close()
         self._under_way.clear()
-        for handle in self._free:
-            handle.close()
+        for transfer in self._free:
+            transfer.handle.close()
         self._multi.close()
 
-    def _end(self, handle: pycurl.Curl, code: int) -> tuple[int, Received]:
+    def _end(self, handle: pycurl.Curl, code: int) -> tuple[Key, Received]:
         transfer = self._under_way[handle]
-        received = _failed(handle, code, transfer) if code else _answered(handle, transfer)
-        return self._release(handle, received)
+        return self._release(transfer, _failed(transfer, code) if code else _answered(transfer))
 
-    def _release(self, handle: pycurl.Curl, received: Received) -> tuple[int, Received]:
-        transfer = self._under_way.pop(handle)
-        self._multi.remove_handle(handle)
-        handle.setopt(pycurl.WRITEDATA, io.BytesIO())  # the handle would keep the body for as long as it lives
-        self._free.append(handle)
+    def _release(self, transfer: _Transfer[Key], received: Received) -> tuple[Key, Received]:
+        del self._under_way[transfer.handle]
+        self._multi.remove_handle(transfer.handle)
+        transfer.forget()
+        self._free.append(transfer)
         return transfer.key, received
 
-    def _late(self) -> list[tuple[int, Received]]:
+    def _late(self) -> list[tuple[Key, Received]]:
         """End transfers that stand still, or drip for too long: libcurl's own limits are in whole seconds."""
         now, limit = time.monotonic(), self._network.timeout_s
         if now - self._looked_at < limit / 20:
@@ -135,23 +153,38 @@ class Transfers:
             if size != transfer.size:
                 transfer.size, transfer.moved_at = size, now
             if now - transfer.moved_at > limit:
-                late.append(self._release(handle, Received(failure="no answer in time")))
+                late.append(self._release(transfer, Received(failure="no answer in time")))
             elif now - transfer.began > PATIENCE * limit:
-                late.append(
-                    self._release(handle, Received(failure=f"the answer took longer than {PATIENCE * limit:g} s"))
-                )
+                failure = f"the answer took longer than {PATIENCE * limit:g} s"
+                late.append(self._release(transfer, Received(failure=failure)))
         return late
 
 
-class _Transfer:
-    """One request under way: what came so far, and when."""
+class _Transfer(Generic[Key]):
+    """One handle, and of the request that it is at: what came so far, and when.
 
-    def __init__(self, key: int) -> None:
-        self.key = key
-        self.header: list[bytes] = []
-        self.body = io.BytesIO()
-        self.began = self.moved_at = time.monotonic()
+    The handle keeps its buffers from request to request: setting them anew would take longer than filling them.
+    """
+
+    __slots__ = ("began", "body", "handle", "header", "key", "moved_at", "proxy", "size")
+
+    key: Key
+
+    def __init__(self, handle: pycurl.Curl) -> None:
+        self.handle = handle
+        self.header, self.body = io.BytesIO(), io.BytesIO()
+        handle.setopt(pycurl.HEADERFUNCTION, self.header.write)
+        handle.setopt(pycurl.WRITEFUNCTION, self.body.write)
+        handle.setopt(pycurl.PROXY, "")  # else libcurl looks at the environment itself
+        self.proxy = ""
+        self.began = self.moved_at = 0.0
         self.size = 0
+
+    def forget(self) -> None:
+        """Let go of what came: the handle would keep it until its next answer."""
+        for buffer in (self.header, self.body):
+            buffer.seek(0)
+            buffer.truncate()
 
 
 def _new_handle(network: Network, headers: list[str]) -> pycurl.Curl:
@@ -188,19 +221,25 @@ def _proxy(url: str) -> str:
     return getproxies().get(parts.scheme, "")
 
 
-def _answered(handle: pycurl.Curl, transfer: _Transfer) -> Received:
-    return Received(handle.getinfo(pycurl.RESPONSE_CODE), _headers(transfer.header), transfer.body.getvalue())
+def _answered(transfer: _Transfer[Any]) -> Received:
+    status = transfer.handle.getinfo(pycurl.RESPONSE_CODE)
+    return Received(status, _headers(transfer.header.getvalue()), transfer.body.getvalue())
 
 
-def _headers(lines: list[bytes]) -> dict[str, str]:
-    """Names in lower case to values, of the last header that came: a 100 Continue may have come before it."""
-    found: dict[str, str] = {}
-    for line in lines:
-        if line.startswith(b"HTTP/"):
-            found.clear()
-        name, colon, value = line.decode("latin-1").partition(":")
-        if colon:
-            found[name.strip().lower()] = value.strip()
+def _headers(lines: bytes) -> dict[str, str]:
+    r"""Return what is used of the last header that came: a 100 Continue may have come before it.
+
+    Examples
+    --------
+    >>> _headers(b'HTTP/1.1 200 OK\r\nETag:  "1" \r\nServer: any\r\n\r\n')
+    {'etag': '"1"'}
+    """
+    text = lines.decode("latin-1")
+    found = {}
+    for line in text[text.rfind("\nHTTP/") + 1 :].split("\n"):
+        name, colon, value = line.partition(":")
+        if colon and (known := name.strip().lower()) in USED:
+            found[known] = value.strip()
     return found
 
 
@@ -217,13 +256,14 @@ _REASONS: dict[int, dict[str, Any]] = {
 }
 
 
-def _failed(handle: pycurl.Curl, code: int, transfer: _Transfer) -> Received:
+def _failed(transfer: _Transfer[Any], code: int) -> Received:
     """Translate libcurl's error; the texts are our own, because its texts may contain the URL."""
     if code == pycurl.E_FILESIZE_EXCEEDED:
-        return Received(handle.getinfo(pycurl.RESPONSE_CODE), _headers(transfer.header), None)
+        status = transfer.handle.getinfo(pycurl.RESPONSE_CODE)
+        return Received(status, _headers(transfer.header.getvalue()), None)
     if code == pycurl.E_COULDNT_CONNECT:
-        refused = handle.getinfo(pycurl.OS_ERRNO) == errno.ECONNREFUSED
+        refused = transfer.handle.getinfo(pycurl.OS_ERRNO) == errno.ECONNREFUSED
         return Received(failure="connection refused" if refused else "no connection", unreachable=True)
     if code in _REASONS:
         return Received(**_REASONS[code])
-    return Received(failure="a truncated answer" if transfer.header else _LOST)
+    return Received(failure="a truncated answer" if transfer.header.tell() else _LOST)

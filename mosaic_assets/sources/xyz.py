@@ -70,16 +70,14 @@ class XyzSource:
             settings.network, requests_per_s=record.requests_per_s, max_connections=record.max_connections
         )
         self._breaker = _Breaker(record)
+        # The same for all tiles.
+        self._template = record.url.replace("{key}", quote(self._key, safe=""))
+        self._template = self._template.replace("{release}", quote(record.release, safe=""))
 
     def url(self, tile: Tile) -> str:
         """Return the address of a tile. It contains the access key: never show it."""
         y = 2**tile.z - 1 - tile.y if self.record.y_from_south else tile.y
-        values = {"z": str(tile.z), "x": str(tile.x), "y": str(y), "key": quote(self._key, safe="")}
-        values["release"] = quote(self.record.release, safe="")
-        url = self.record.url
-        for name, value in values.items():
-            url = url.replace(f"{{{name}}}", value)
-        return url
+        return self._template.replace("{z}", str(tile.z)).replace("{x}", str(tile.x)).replace("{y}", str(y))
 
     def fetch(self, tiles: Sequence[Tile]) -> Generator[Fetched]:
         """Yield one answer for each tile, in order; at most four times `max_connections` tiles are fetched ahead.
@@ -140,6 +138,8 @@ class _Breaker:
 
     def note(self, answer: Answer) -> None:
         """Count one answer; raise when it is the one too many."""
+        if answer.outcome is None and self._alive and not self._failed:
+            return  # as most are: nothing changes
         with self._lock:
             if answer.unusable:
                 raise self._unusable(answer.detail)

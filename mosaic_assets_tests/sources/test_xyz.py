@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -12,8 +14,10 @@ import pytest
 from mosaic_assets import __version__
 from mosaic_assets.core.records import Outcome, Tile
 from mosaic_assets.errors import GeometryError, SettingsError, SourceError, SourceUnavailableError
-from mosaic_assets.settings import load_settings
-from mosaic_assets.sources.answers import retry_after_s
+from mosaic_assets.settings import Network, load_settings
+from mosaic_assets.sources.answers import host, origin, retry_after_s
+from mosaic_assets.sources.client import HttpClient
+from mosaic_assets.sources.transfers import _headers
 from mosaic_assets.sources.xyz import FAILED_IN_A_ROW, UNREACHABLE_AT_ONCE, XyzSource
 from mosaic_assets_tests.sources.faulty_server import (
     PICTURE,
@@ -356,3 +360,78 @@ def test_closing_a_source_ends_its_pauses_and_its_waiting(server, record_at, act
                 time.sleep(0.01)
         assert asked.result(5).outcome is Outcome.FETCH_FAILED
     assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("asked_at_once", [1, 3])
+def test_no_more_is_asked_ahead_than_four_times_the_connections(server, record_at, open_xyz, asked_at_once):
+    answers = open_xyz(record_at(server.url, max_connections=asked_at_once)).fetch(row(200))
+    for taken in range(3):
+        next(answers)
+        time.sleep(0.2)  # as much as it may comes in
+        assert taken < len(server.seen) <= 4 * asked_at_once + taken
+    assert [one.tile.x for one in answers] == list(range(3, 200))
+
+
+def test_what_was_taken_is_not_kept(server):
+    client = HttpClient(Network(), requests_per_s=None, max_connections=8)
+    for number in range(100):
+        server.on(f"/{number}", answer(body=b"\xff\xd8" + bytes([number]) * 10_000))
+    with closing(client.get_all(f"{server.url}/{number}" for number in range(100))) as answers:
+        for taken in answers:
+            references = sys.getrefcount(taken)
+            assert references == 2  # the variable here, and the call itself
+
+
+def test_a_connection_brings_only_its_own_answers_bytes(server, record_at, open_xyz):
+    long, short = b"\xff\xd8" + b"long" * 9_000, b"\xff\xd8short"
+    server.on("/10/0/0", answer(body=long, ETag='"first"'))
+    server.on("/10/1/0", truncated, answer(body=short))
+    server.on("/10/2/0", answer(body=short))
+    server.on("/10/3/0", answer(body=long))
+    fetched = list(open_xyz(record_at(server.url, max_connections=1)).fetch(row(4)))
+    assert [(one.body, one.etag) for one in fetched] == [(long, '"first"'), (short, ""), (short, ""), (long, "")]
+
+
+def test_an_error_of_the_addresses_reaches_the_taker_behind_the_answers(server):
+    def addresses():
+        yield f"{server.url}/0"
+        raise LookupError("no more")
+
+    client = HttpClient(Network(), requests_per_s=None, max_connections=1)
+    taken = []
+    with pytest.raises(LookupError, match="no more"):
+        taken += client.get_all(addresses())
+    assert [one.body for one in taken] == [PICTURE]
+
+
+def test_a_header_is_read_without_regard_to_case_and_the_last_line_of_a_name_counts():
+    continued = b"HTTP/1.1 100 Continue\r\nETag: early\r\n\r\n"
+    last = b'HTTP/1.1 200 OK\r\nETAG: "1"\r\nServer: x\r\netag:"2" \r\nContent-type:image/png\r\n\r\n'
+    assert _headers(continued + last) == {"etag": '"2"', "content-type": "image/png"}
+    assert _headers(b"") == {}
+
+
+@pytest.mark.parametrize(
+    ("url", "start"),
+    [
+        ("http://127.0.0.1:8000/15/1/2", "http://127.0.0.1:8000"),
+        ("https://me:secret@tiles.example/a/b", "https://me:secret@tiles.example"),
+        ("http://[::1]:80/x", "http://[::1]:80"),
+        ("http://a/b", "http://a"),
+        ("http://tiles.example", "http://tiles.example"),
+        ("http://tiles.example?x=1", "http://tiles.example?x=1"),
+    ],
+)
+def test_an_origin_tells_the_host_as_the_whole_address_does(url, start):
+    assert origin(url) == start
+    assert host(start) == host(url)
+    assert "secret" not in host(url)
+
+
+def test_the_environment_is_asked_for_a_proxy_once_a_host(server, record_at, open_xyz, monkeypatch):
+    asked = []
+    monkeypatch.setattr("mosaic_assets.sources.transfers.getproxies", lambda: asked.append(1) or {"http": server.url})
+    monkeypatch.setattr("mosaic_assets.sources.transfers.proxy_bypass", lambda _: False)
+    fetched = list(open_xyz(record_at("http://tiles.invalid")).fetch(row(30)))
+    assert [one.outcome for one in fetched] == [None] * 30
+    assert len(asked) == 1
