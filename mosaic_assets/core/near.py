@@ -28,7 +28,7 @@ _VALUES = 1 << _WORD_BITS
 _QUERIES_AT_ONCE = 16  # measured: more at once leave the processor's cache
 _PAIRS_AT_ONCE = 1 << 18
 _SCAN_ADVANTAGE = 8  # comparing with everything in order is so much faster a pair than following tables
-_LOOSE = 4_096  # hashes added since the tables were made, which are compared one and all, before making them anew
+_LOOSE = 4_096  # hashes that no table has, which are compared one and all, before tables are made of them too
 _LOOSE_SHARE = 16
 _NONE = np.iinfo(np.int64).max
 
@@ -36,7 +36,7 @@ _NONE = np.iinfo(np.int64).max
 class NearIndex:
     """Perceptual hashes that can be asked for by nearness, and added to; positions count from 0 in that order.
 
-    In memory, 24 bytes a hash and 2 MB; for one thread at a time. Made from 500,000 hashes in some 20 ms, a
+    In memory, 24 bytes a hash, and 2 MB when they are many; for one thread at a time. Made from 500,000 hashes in some 20 ms, a
     look-up among them takes about 50 microseconds alone and half of that in company (`benchmarks/near_duplicates.py`).
 
     Parameters
@@ -55,7 +55,8 @@ class NearIndex:
     array([ True, False])
 
     A merge decides tile by tile in order, and a tile that it keeps must be seen by the next ones. Ask the library
-    once for all of the round, and a small index of the round's own for each tile:
+    once for all of the round, and a small index of the round's own for each tile (where most have no neighbour in the
+    round itself, as `crowded` tells, only those that have one need that):
 
     >>> round_codes = np.array([0b0000_1110, 0b0011_1100, 0b0011_1101], np.uint64)
     >>> in_library, own, kept = index.near(round_codes, 1), NearIndex(np.empty(0, np.uint64)), []
@@ -70,8 +71,8 @@ class NearIndex:
 
     def __init__(self, codes: NDArray[np.uint64]) -> None:
         self._codes = _checked(codes, "indexing").copy()
-        self._count = len(codes)
-        self._index_all()
+        self._count, self._indexed = len(codes), 0
+        self._index_if_due()
 
     def __len__(self) -> int:
         """Count the stored hashes."""
@@ -108,8 +109,7 @@ class NearIndex:
             self._codes = larger
         self._codes[self._count : end] = codes
         self._count = end
-        if self._count - self._indexed > max(_LOOSE, self._indexed // _LOOSE_SHARE):
-            self._index_all()
+        self._index_if_due()
 
     def near(self, queries: NDArray[np.uint64], distance: int) -> NDArray[np.bool_]:
         """Whether any stored hash lies within a distance of each query.
@@ -157,18 +157,48 @@ class NearIndex:
         >>> NearIndex(np.array([0b111, 0b100, 0b100], np.uint64)).nearest(np.array([0b101, 0b1_000_000], np.uint64), 1)
         array([ 0, -1])
         """
-        _checked(queries, "looking up")
+        return self._search(_checked(queries, "looking up"), distance, np.full(len(queries), -1))
+
+    def crowded(self, distance: int) -> NDArray[np.bool_]:
+        """Whether another stored hash lies within a distance of each, by position.
+
+        Parameters
+        ----------
+        distance : the most bits that may differ, 0..64.
+
+        Returns
+        -------
+        bool (n,), n the number of stored hashes; a hash stored twice is its own neighbour.
+
+        Raises
+        ------
+        ValueError
+            A distance out of range.
+
+        Examples
+        --------
+        >>> NearIndex(np.array([0b111, 0b1_000_000, 0b110], np.uint64)).crowded(1)
+        array([ True, False,  True])
+        """
+        return self._search(self._codes[: self._count], distance, np.arange(self._count)) >= 0
+
+    def _search(self, queries: NDArray[np.uint64], distance: int, own: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Position of the nearest stored hash, -1 for none; that at position ``own`` is passed over."""
         if not 0 <= distance <= BITS:
             raise ValueError(f"looking up hashes within {distance!r} bits; give a whole number from 0 to {BITS}")
         best = np.full(len(queries), _NONE)
-        if _SCAN_ADVANTAGE * _count_probes(distance) > self._indexed:
-            self._scan(queries, slice(None), 0, best)
+        if not self._indexed or _SCAN_ADVANTAGE * _count_probes(distance) > self._indexed:
+            self._scan(queries, own, slice(None), 0, best)
         else:
             for start in range(0, len(queries), _QUERIES_AT_ONCE):
                 part = slice(start, start + _QUERIES_AT_ONCE)
-                self._follow_tables(queries[part], distance, best[part])
-            self._scan(queries, slice(None), self._indexed, best)
+                self._follow_tables(queries[part], own[part], distance, best[part])
+            self._scan(queries, own, slice(None), self._indexed, best)
         return np.where(best >> 32 <= distance, best & 0xFFFF_FFFF, -1)
+
+    def _index_if_due(self) -> None:
+        if self._count - self._indexed > max(_LOOSE, self._indexed // _LOOSE_SHARE):
+            self._index_all()
 
     def _index_all(self) -> None:
         """Make the tables: per word, positions by the word's value, and where each value's positions start."""
@@ -182,7 +212,9 @@ class NearIndex:
         self._starts = np.concatenate([[0], np.cumsum(sizes)])
         self._indexed = len(codes)
 
-    def _follow_tables(self, queries: NDArray[np.uint64], distance: int, best: NDArray[np.int64]) -> None:
+    def _follow_tables(
+        self, queries: NDArray[np.uint64], own: NDArray[np.int64], distance: int, best: NDArray[np.int64]
+    ) -> None:
         """Lower ``best`` to the indexed hashes that share a nearby word with the queries, of which there are few."""
         shifts, masks, tables = _probes(distance)
         keys = (((queries[:, None] >> shifts) & np.uint64(_VALUES - 1)) ^ masks).astype(np.int64) + tables
@@ -191,24 +223,33 @@ class NearIndex:
         found = sizes.sum(axis=1)
         crowded = _SCAN_ADVANTAGE * found > self._indexed  # a cluster: nearly everything shares a word with the query
         if crowded.any():
-            self._scan(queries, np.flatnonzero(crowded), 0, best)
+            self._scan(queries, own, np.flatnonzero(crowded), 0, best)
             sizes[crowded], found[crowded] = 0, 0
         positions = self._order[_ranges(firsts.ravel(), sizes.ravel())]
         differing = np.bitwise_count(self._codes[positions] ^ np.repeat(queries, found))
         hits = np.flatnonzero(differing <= distance)
         whose = np.searchsorted(np.cumsum(found), hits, side="right")
+        others = positions[hits] != own[whose]
+        hits, whose = hits[others], whose[others]
         np.minimum.at(best, whose, differing[hits].astype(np.int64) << 32 | positions[hits])
 
     def _scan(
-        self, queries: NDArray[np.uint64], which: slice | NDArray[np.int64], start: int, best: NDArray[np.int64]
+        self,
+        queries: NDArray[np.uint64],
+        own: NDArray[np.int64],
+        which: slice | NDArray[np.int64],
+        start: int,
+        best: NDArray[np.int64],
     ) -> None:
         """Lower ``best`` of some queries to all stored hashes from a position on."""
         stored = self._codes[start : self._count]
         if not len(stored):
             return
-        chosen, lowest = queries[which], best[which]
+        chosen, lowest, selves = queries[which], best[which], own[which] - start
         for part in _slices(len(chosen), max(1, _PAIRS_AT_ONCE // len(stored))):
             differing = np.bitwise_count(chosen[part, None] ^ stored)
+            (some,) = np.nonzero(selves[part] >= 0)
+            differing[some, selves[part][some]] = BITS + 1
             at = differing.argmin(axis=1)  # the first of equals
             least = differing[np.arange(len(at)), at].astype(np.int64)
             lowest[part] = np.minimum(lowest[part], least << 32 | (at + start))

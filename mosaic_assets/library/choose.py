@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,9 @@ DISTANT_TILES = 8
 
 REPEATED = "identical bytes at distant places"
 """Why a tile is taken for a placeholder."""
+
+# Rows hold plain texts, and a round has many.
+_CANDIDATE, _KEPT, _JUDGED = str(Outcome.CANDIDATE), str(Outcome.KEPT), frozenset(map(str, JUDGED))
 
 
 @dataclass(slots=True)
@@ -62,7 +65,7 @@ class KnownHashes:
         if decision.evicted:
             self._index = None
         elif self._index is not None:
-            self._index.add(_textured(from_hex([row["phash"] for row in decision.keep])))
+            self._index.add(_textured(codes_of(decision.keep)))
 
 
 class Duplicates:
@@ -87,18 +90,24 @@ class Duplicates:
         exact = [row for row in candidates if self._bits is None or row["phash"] in FLAT_HASHES]
         self._standing = database.phashes_in({row["bucket_id"] for row in exact})
         self._own = NearIndex(np.empty(0, np.uint64))
-        self._known: dict[int, bool] = {}
+        self._known: frozenset[int] = frozenset()
+        self._crowded: dict[int, NDArray[np.uint64]] = {}
         if self._bits is not None:
-            rest = [row for row in candidates if row["phash"] not in FLAT_HASHES]
-            codes = from_hex([row["phash"] for row in rest])
-            known = hashes.near(codes, self._bits).tolist()
-            self._known = dict(zip((row["position"] for row in rest), known, strict=True))
+            self._look_round([row for row in candidates if row["phash"] not in FLAT_HASHES], hashes, self._bits)
+
+    def _look_round(self, rows: Sequence[dict[str, Any]], hashes: KnownHashes, bits: int) -> None:
+        """Find the tiles, by position, whose hash has a neighbour in the library, and those that have one in the round."""
+        codes, positions = codes_of(rows), np.array([row["position"] for row in rows], np.int64)
+        self._known = frozenset(positions[hashes.near(codes, bits)].tolist())
+        crowded = np.flatnonzero(NearIndex(codes).crowded(bits)).tolist()
+        self._crowded = {int(positions[at]): codes[at : at + 1] for at in crowded}
 
     def reason(self, row: dict[str, Any]) -> str:
         """Say why a candidate is a duplicate, or ''."""
         if self._bits is None or row["phash"] in FLAT_HASHES:
             return "the same hash stands in its bucket" if row["phash"] in self._standing[row["bucket_id"]] else ""
-        if self._known[row["position"]] or self._own.near(_code(row), self._bits)[0]:
+        code = self._crowded.get(row["position"])
+        if row["position"] in self._known or (code is not None and self._own.near(code, self._bits)[0]):
             return f"its hash is within {self._bits} bits of another tile's"
         return ""
 
@@ -106,12 +115,13 @@ class Duplicates:
         """Note a tile that is kept."""
         if self._bits is None or row["phash"] in FLAT_HASHES:
             self._standing[row["bucket_id"]].add(row["phash"])
-        else:
-            self._own.add(_code(row))
+        elif (code := self._crowded.get(row["position"])) is not None:
+            self._own.add(code)
 
 
-def _code(row: dict[str, Any]) -> NDArray[np.uint64]:
-    return from_hex([row["phash"]])
+def codes_of(rows: Sequence[dict[str, Any]]) -> NDArray[np.uint64]:
+    """Return the perceptual hashes of rows, uint64 (n,)."""
+    return from_hex([row["phash"] for row in rows])
 
 
 def _textured(codes: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -133,39 +143,70 @@ def decide(
     hashes : of the tiles in ``database``.
     """
     repeated, evicted = _placeholders(rows, header, database)
-    candidates = [row for row in rows if row["outcome"] == Outcome.CANDIDATE]
-    ids = {row["position"]: tile_id(header.imagery, header.release, tile_of(row)) for row in candidates}
-    known = database.known_ids(list(ids.values()))
-    counts = database.bucket_counts(BUCKETS)
-    buckets_before = int((counts > 0).sum())
-    for tile in evicted:
-        counts[tile.bucket_id] -= 1
-    duplicates = Duplicates(candidates, database, hashes, settings, header.synthetic)
+    choice = _Choice(rows, header, database, hashes, settings, evicted)
     decision = Decision(evicted=evicted, placeholders=repeated)
+    hits: list[int] = []
+    outcomes: list[str] = []
     for row in rows:
-        bucket, outcome, detail = row["bucket_id"], Outcome(row["outcome"]), ""
-        if row["sha256"] and row["sha256"] in repeated:
-            outcome, detail = Outcome.PLACEHOLDER, REPEATED
-        elif outcome is Outcome.CANDIDATE:
-            if ids[row["position"]] in known:
-                outcome, detail = Outcome.DUPLICATE, "the same tile is in the library"
-            elif counts[bucket] >= settings.bucket_cap:
-                outcome = Outcome.BUCKET_FULL
-            elif reason := duplicates.reason(row):
-                flat = row["phash"] in FLAT_HASHES
-                outcome, detail = (Outcome.FLAT, "") if flat else (Outcome.DUPLICATE, reason)
-            else:
-                outcome = Outcome.KEPT
-                counts[bucket] += 1
-                duplicates.add(row)
-                decision.keep.append({**row, "id": ids[row["position"]]})
-        if row["outcome"] != outcome and outcome is not Outcome.KEPT:
-            decision.discards.append((row["position"], str(outcome), detail))
-        if outcome in JUDGED:
-            decision.hits[bucket] += 1
-        decision.outcomes[str(outcome)] += 1
-    decision.new_buckets = int((counts > 0).sum()) - buckets_before
+        outcome, detail = row["outcome"], ""
+        if row["sha256"] in repeated:
+            outcome, detail = str(Outcome.PLACEHOLDER), REPEATED
+        elif outcome == _CANDIDATE:
+            outcome, detail = choice.outcome(row)
+            if outcome == _KEPT:
+                decision.keep.append({**row, "id": choice.ids[row["position"]]})
+        if outcome not in (row["outcome"], _KEPT):
+            decision.discards.append((row["position"], outcome, detail))
+        if outcome in _JUDGED:
+            hits.append(row["bucket_id"])
+        outcomes.append(outcome)
+    decision.hits.update(hits)
+    decision.outcomes.update(outcomes)
+    decision.new_buckets = choice.new_buckets()
     return decision
+
+
+class _Choice:
+    """Which candidates are kept, while they are gone through in order."""
+
+    def __init__(
+        self,
+        rows: Sequence[dict[str, Any]],
+        header: RoundHeader,
+        database: LibraryDatabase,
+        hashes: KnownHashes,
+        settings: Settings,
+        evicted: Iterable[LibraryRow],
+    ) -> None:
+        for outcome in {row["outcome"] for row in rows}:
+            Outcome(outcome)  # one that is none is a damaged file's
+        candidates = [row for row in rows if row["outcome"] == _CANDIDATE]
+        self.ids = {row["position"]: tile_id(header.imagery, header.release, tile_of(row)) for row in candidates}
+        """The id of each candidate's tile, by position."""
+        self._standing = database.known_ids(list(self.ids.values()))
+        counts = database.bucket_counts(BUCKETS)
+        self._filled_before = int((counts > 0).sum())
+        for tile in evicted:
+            counts[tile.bucket_id] -= 1
+        self._counts: list[int] = counts.tolist()
+        self._cap = settings.bucket_cap
+        self._duplicates = Duplicates(candidates, database, hashes, settings, header.synthetic)
+
+    def outcome(self, row: dict[str, Any]) -> tuple[str, str]:
+        """Say what becomes of a candidate, with a detail, and count it if it is kept."""
+        if self.ids[row["position"]] in self._standing:
+            return str(Outcome.DUPLICATE), "the same tile is in the library"
+        if self._counts[row["bucket_id"]] >= self._cap:
+            return str(Outcome.BUCKET_FULL), ""
+        if reason := self._duplicates.reason(row):
+            return (str(Outcome.FLAT), "") if row["phash"] in FLAT_HASHES else (str(Outcome.DUPLICATE), reason)
+        self._counts[row["bucket_id"]] += 1
+        self._duplicates.add(row)
+        return _KEPT, ""
+
+    def new_buckets(self) -> int:
+        """Count the buckets that held no tile before, less those that hold none any more."""
+        return sum(count > 0 for count in self._counts) - self._filled_before
 
 
 def _placeholders(
@@ -177,17 +218,19 @@ def _placeholders(
     # Two flat tiles may well be the same bytes; two different places of the Earth with texture are not. Bytes that
     # repeat have their hash in one row at least, though those of full buckets lack it.
     flat = {row["sha256"] for row in rows if row["phash"] in FLAT_HASHES}
-    places: dict[str, list[Tile]] = {}
+    places: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         if row["sha256"] and row["sha256"] not in flat:
-            places.setdefault(row["sha256"], []).append(tile_of(row))
-    standing = [row for row in database.rows_with_sha256(sorted(places)) if row.phash not in FLAT_HASHES]
+            places.setdefault(row["sha256"], []).append(row)
+    standing = [tile for tile in database.rows_with_sha256(sorted(places)) if tile.phash not in FLAT_HASHES]
+    known: dict[str, list[Tile]] = {}
+    for tile in standing:
+        known.setdefault(tile.sha256, []).append(Tile(tile.x, tile.y, tile.z))
     repeated = database.placeholders() & places.keys()
-    for sha, tiles in places.items():
-        known = [Tile(row.x, row.y, row.z) for row in standing if row.sha256 == sha]
-        if _distant([*known, *tiles]):
+    for sha, found in places.items():
+        if (len(found) > 1 or sha in known) and _distant([*known.get(sha, ()), *map(tile_of, found)]):
             repeated.add(sha)
-    return repeated, [row for row in standing if row.sha256 in repeated]
+    return repeated, [tile for tile in standing if tile.sha256 in repeated]
 
 
 def _distant(tiles: list[Tile]) -> bool:

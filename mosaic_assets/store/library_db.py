@@ -24,6 +24,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -290,7 +291,7 @@ class LibraryDatabase(Database):
         """Fill up the last block, then add further ones."""
         last = self.query("SELECT block, codes FROM hashes ORDER BY block DESC LIMIT 1") or [(0, b"")]
         block, packed = int(last[0][0]), bytes(last[0][1])
-        packed += b"".join(self._packed(code) for code in hashes)
+        packed += _packed_at_once(hashes) or b"".join(self._packed(code) for code in hashes)
         size = 8 * HASHES_PER_BLOCK
         for start in range(0, len(packed), size):
             values = (block + start // size, packed[start : start + size])
@@ -329,7 +330,7 @@ class LibraryDatabase(Database):
         marks = ", ".join("?" * len(columns))
         self._connection.executemany(
             f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})",
-            ([getattr(row, name) for name in columns] for row in rows),
+            map(attrgetter(*columns), rows),
         )
 
 
@@ -365,6 +366,17 @@ def _merged_round(values: dict[str, object]) -> MergedRound:
             "merged_at": datetime.fromisoformat(str(values["merged_at"])),
         }
     )
+
+
+def _packed_at_once(hashes: Sequence[str]) -> bytes:
+    """Pack hashes, eight bytes each; nothing where one of them does not have 16 digits."""
+    try:
+        raw = bytes.fromhex("".join(hashes))
+    except ValueError:
+        return b""
+    if len(raw) != 8 * len(hashes) or set(map(len, hashes)) != {16}:
+        return b""
+    return np.frombuffer(raw, ">u8").astype("<u8").tobytes()
 
 
 def _plain(value: object) -> object:

@@ -66,14 +66,16 @@ def test_nearest_is_what_comparing_all_pairs_finds(
         distance = min(distance, 14)  # nobody should wait for millions of table entries
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(near, "_SCAN_ADVANTAGE", WAYS[way])
-        patch.setattr(near, "_LOOSE", 25)
+        patch.setattr(near, "_LOOSE", 10)
         index = NearIndex(stored[:first])
         for at in range(first, len(stored), 7):
             index.add(stored[at : at + 7])
         found = index.nearest(queries, distance).tolist()
         near_any = index.near(queries, distance).tolist()
+        crowded = index.crowded(distance).tolist()
     assert found == by_brute_force(stored, queries, distance)
     assert near_any == [position >= 0 for position in found]
+    assert crowded == ((hamming(stored[:, None], stored) <= distance).sum(axis=1) > 1).tolist()
 
 
 @pytest.mark.parametrize("cluster", [0.0, 0.05, 0.25])
@@ -90,6 +92,8 @@ def test_a_large_store_agrees_also_where_thousands_share_their_words(cluster: fl
     assert (expected >= 0).sum() > 20
     assert index.nearest(queries, K).tolist() == expected.tolist()
     assert [int(index.nearest(queries[at : at + 1], K)[0]) for at in range(300)] == expected.tolist()
+    sample = np.r_[:200, 38_900:40_000]
+    assert index.crowded(K)[sample].tolist() == ((hamming(stored[sample, None], stored) <= K).sum(axis=1) > 1).tolist()
 
 
 def spread(distance: int) -> Codes:
@@ -103,6 +107,7 @@ def test_however_the_bits_are_spread_a_hash_is_found_at_the_distance_and_not_bey
     distance: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(near, "_SCAN_ADVANTAGE", 0)
+    monkeypatch.setattr(near, "_LOOSE", 0)
     index = NearIndex(codes(0))
     assert index.near(spread(distance), distance).all()
     assert not index.near(spread(distance + 1), distance).any()
@@ -141,6 +146,7 @@ def test_the_index_keeps_its_own_copy() -> None:
 def test_nothing_asked_gives_nothing() -> None:
     index = NearIndex(codes(1))
     assert index.near(codes(), K).shape == index.nearest(codes(), K).shape == (0,)
+    assert NearIndex(codes()).crowded(K).shape == (0,)
 
 
 @pytest.mark.parametrize("wrong", [np.array([1]), np.array([[1]], np.uint64), np.array(1, np.uint64), np.array([0.5])])
@@ -156,6 +162,8 @@ def test_other_arrays_than_hashes_are_refused(wrong: NDArray[np.generic]) -> Non
 def test_a_distance_that_no_hashes_have_is_refused(distance: int) -> None:
     with pytest.raises(ValueError, match=f"within {distance} bits; give a whole number from 0 to 64"):
         NearIndex(codes(1)).near(codes(1), distance)
+    with pytest.raises(ValueError, match=f"within {distance} bits; give a whole number from 0 to 64"):
+        NearIndex(codes(1)).crowded(distance)
 
 
 # Real pictures. Expected numbers were counted with imagehash 4.3.2 and Pillow 13.0 on the same files.

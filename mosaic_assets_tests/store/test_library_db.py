@@ -123,6 +123,22 @@ def test_questions_about_many_tiles_are_answered_for_all_of_them(database, count
     assert database.phashes_in(range(count + 1)) == {**{row.bucket_id: {row.phash} for row in rows}, count: set()}
 
 
+@pytest.mark.parametrize(
+    "texts", [["8000000000000001", "00000000000000ff"], ["8000000000000001", "ff"], ["ff" * 8, "0xff"]]
+)
+def test_hashes_are_packed_alike_together_and_one_by_one(database, texts):
+    add(database, *(tile(number, phash=text) for number, text in enumerate(texts)))
+    add(database, *(tile(10 + number, phash=text) for number, text in enumerate(texts)))
+    assert database.hashes().tolist() == [int(text, 16) for text in texts] * 2
+
+
+@pytest.mark.parametrize("text", ["not a hash", "8 00000000000001", "1" * 17])
+def test_a_tile_whose_hash_is_none_is_refused(database, text):
+    with pytest.raises(DatabaseError, match="expected 16 hexadecimal digits; run `mosaic library verify --repair`"):
+        add(database, tile(1), tile(2, phash=text))
+    assert database.count() == 0
+
+
 def test_announcements_are_kept_until_they_are_cleared(database):
     database.announce(["a", "b"])
     database.announce(["b", "c"])

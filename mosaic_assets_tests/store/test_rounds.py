@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 from dataclasses import replace
 
 import pyarrow.parquet as pq
@@ -19,6 +21,8 @@ from mosaic_assets.store.rounds import (
     published_rounds,
     read_bodies,
     read_header,
+    read_places,
+    read_round,
     read_rows,
     round_path,
     round_schema,
@@ -133,6 +137,51 @@ def test_dropping_the_bytes_keeps_header_and_rows_and_may_be_repeated(tmp_path):
         assert read_header(path) == HEADER
         assert [one["outcome"] for one in read(path)] == ["candidate", "missing"]
     assert path.stat().st_size < size
+
+
+def test_a_round_at_hand_is_not_read_again_to_drop_its_bytes(tmp_path, monkeypatch):
+    path = write(tmp_path, [row(0, outcome="candidate", body=b"bytes", bucket_id=3), row(1)])
+    known = read_round(path)
+    assert known.header == HEADER and known.rows() == read(path, bodies=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(rounds, "read_round", None)
+        drop_bodies(path, known)
+    assert not has_bodies(path) and read_round(path) == known
+
+
+@pytest.mark.parametrize("group_rows", [1, 7, 100])
+@pytest.mark.parametrize("buckets", [[None] * 20, list(range(20)), [None, 4, 0, None, 4999] * 4], ids=str)
+def test_the_places_of_a_round_are_those_of_its_rows(tmp_path, monkeypatch, group_rows, buckets):
+    monkeypatch.setattr(rounds, "GROUP_ROWS", group_rows)
+    with writing_round(tmp_path, "natron", 1) as writer:
+        for n, bucket in enumerate(buckets):
+            writer.append([row(n, x=n, y=2**20 + n, bucket_id=bucket)])
+        writer.finish(HEADER)
+    places = read_places(round_path(tmp_path, "natron", 1))
+    assert places.dtype == "int64"
+    assert places.tolist() == [[n, 2**20 + n, -1 if one is None else one] for n, one in enumerate(buckets)]
+
+
+def test_a_round_without_rows_has_no_places(tmp_path):
+    assert read_places(write(tmp_path, [])).shape == (0, 3)
+
+
+READING = """
+import sys
+from pathlib import Path
+from mosaic_assets.store import rounds
+path = Path(sys.argv[1])
+known = rounds.read_round(path)
+known.rows(), rounds.read_places(path), list(rounds.read_rows(path, bodies=True)), list(rounds.read_bodies(path, {0}))
+rounds.drop_bodies(path, known)
+assert not {"pandas", "pyarrow.compute"} & sys.modules.keys()
+"""
+
+
+def test_reading_and_slimming_a_round_does_not_wait_for_pandas(tmp_path):
+    """pyarrow's own ways from its columns to numpy import it, which takes longer than a merge."""
+    path = write(tmp_path, [row(0, body=b"bytes", bucket_id=3), row(1)])
+    subprocess.run([sys.executable, "-c", READING, path], check=True)
 
 
 def test_a_published_round_is_not_written_again(tmp_path):
