@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -12,24 +13,26 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-
-import numpy as np
+from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.support.real_tiles import real_tiles
 from benchmarks.support.tile_server import running_tile_server
+from mosaic_assets.core import colour, tile_png
+from mosaic_assets.core import phash as perceptual
 from mosaic_assets.core.colour import lab_of
-from mosaic_assets.core.imaging import decode_tile
+from mosaic_assets.core.imaging import decode_tile, new_canvas
 from mosaic_assets.core.phash import phash
 from mosaic_assets.core.records import Fetched, Outcome, Tile
 from mosaic_assets.core.storage import TileFormat, store_as, suffix_of
+from mosaic_assets.core.tile_png import TilePng
 from mosaic_assets.library.centroids import ensure_centroids
 from mosaic_assets.library.harvest import BATCH
-from mosaic_assets.library.judge import Judgement, assign_buckets, new_canvas
+from mosaic_assets.library.judge import Judgement, assign_buckets
 from mosaic_assets.library.rows import places_of, rows_of
 from mosaic_assets.library.staging import LARGEST_PICTURE, _measured, _take
 from mosaic_assets.settings import Network
@@ -48,9 +51,13 @@ def cpu_ms(work: Callable[[], object], tiles: int = TILES) -> float:
     return (time.process_time() - began) / tiles * 1000
 
 
-def batches(images: np.ndarray) -> Iterable[np.ndarray]:
-    """Parts of as many tiles as are judged together."""
-    return (images[start : start + BATCH] for start in range(0, len(images), BATCH))
+@contextlib.contextmanager
+def without_kernels() -> Iterator[None]:
+    """Let numpy and the compression library do what the compiled kernels do otherwise."""
+    with contextlib.ExitStack() as stack:
+        for module in (colour, perceptual, tile_png):
+            stack.enter_context(mock.patch.object(module, "kernels", lambda: None))
+        yield
 
 
 def stages(bodies: list[bytes], folder: Path) -> None:
@@ -58,15 +65,16 @@ def stages(bodies: list[bytes], folder: Path) -> None:
     from threadpoolctl import threadpool_limits
 
     centroids, _ = ensure_centroids(folder / "mosaic_library", 1)
-    tree, canvas = centroids.tree(), new_canvas(BATCH)
-    images = np.stack([decode_tile(body)[0] for body in bodies])  # type: ignore[misc]
-    scratch = np.empty((256, 769), np.uint8)
+    tree, canvas, spare = centroids.tree(), new_canvas(BATCH), new_canvas(1)
+    for place, body in enumerate(bodies[:BATCH]):
+        decode_tile(body, canvas[place])
     tiles = [Tile(16_000 + number, 11_000, 15) for number in range(len(bodies))]
     judged = [
         Judgement(Fetched(tile, body, None, datetime.now(UTC)), Outcome.CANDIDATE, "", 1, "0" * 16, (1.0, 2.0, 3.0), "a" * 64)
         for tile, body in zip(tiles, bodies, strict=True)
     ]  # fmt: skip
-    pngs = [store_as(image, b"", TileFormat.PNG, scratch) for image in images]
+    turns_of_batch = range(0, len(bodies), BATCH)  # what follows reads the canvas, as a harvest does, not all memory
+    pngs = [TilePng().encode(canvas[number % BATCH]) for number in range(len(bodies))]
 
     def fetch() -> None:
         client = HttpClient(Network(), requests_per_s=None, max_connections=20)
@@ -94,28 +102,30 @@ def stages(bodies: list[bytes], folder: Path) -> None:
             assert _take(source / str(number), picture, target / str(number), memory)
 
     def colours() -> None:
-        for part in batches(images):
-            assign_buckets(lab_of(part), tree)
+        for _ in turns_of_batch:
+            assign_buckets(lab_of(canvas), tree)
+
+    def hashes() -> None:
+        for _ in turns_of_batch:
+            phash(canvas)
 
     def decode() -> None:
         for body in bodies:
-            decode_tile(body, canvas[0])
+            decode_tile(body, spare[0])
 
-    def png() -> None:
-        for image in images:
-            store_as(image, b"", TileFormat.PNG, scratch)
+    def pngs_of_a_batch() -> None:
+        encoder = TilePng()
+        for _ in turns_of_batch:
+            for image in canvas:
+                encoder.encode(image)
 
     plan = [
         ("fetch", fetch, "one thread for 20 connections; else a distant server's round trip"),
         ("decode JPEG", decode, "entropy decoding, about half of it"),
         ("mean colour, LAB, bucket", colours, "reading 192 KiB of pixels"),
-        (
-            "perceptual hash",
-            lambda: [phash(part) for part in batches(images)],
-            "grey and Lanczos, to the bit as Pillow's",
-        ),
+        ("perceptual hash", hashes, "grey and Lanczos, to the bit as Pillow's"),
         ("round file", round_file, "nil"),
-        ("PNG", png, "deflate: the one that binds"),
+        ("PNG", pngs_of_a_batch, "a look-up and a shift a byte"),
         ("file: write, sync", files, "the file system's journal; less in memory"),
         ("merge: check, rename", take, "reading 120 KiB from the page cache"),
     ]
@@ -126,11 +136,14 @@ def stages(bodies: list[bytes], folder: Path) -> None:
         (folder / "bucket" / str(number)).write_bytes(content)
     with running_tile_server() as (_, port, _), threadpool_limits(1, "blas"):
         table = [(name, cpu_ms(work), limit) for name, work, limit in plan]
+        with without_kernels():
+            slower = {name: cpu_ms(work) for name, work, _ in plan if work in (colours, hashes, pngs_of_a_batch)}
     total = sum(cost for _, cost, _ in table)
     cores = os.cpu_count() or 1
     print(f"\nstage of a kept tile{'':14}CPU ms   share   limit")
     for name, cost, limit in table:
-        print(f"  {name:32}{cost:6.3f}{cost / total:8.0%}   {limit}")
+        instead = f" ({slower[name]:.3f} without the compiled kernels)" if name in slower else ""
+        print(f"  {name:32}{cost:6.3f}{cost / total:8.0%}   {limit}{instead}")
     print(f"  {'sum':32}{total:6.3f}: at most {cores * 1000 / total:,.0f} tiles/s on {cores} cores")
 
 
@@ -138,13 +151,13 @@ def formats(bodies: list[bytes]) -> None:
     """Print bytes and CPU of each storage format."""
     some = bodies[:240]
     pairs = [(decode_tile(body)[0], body) for body in some]
-    scratch = np.empty((256, 769), np.uint8)
+    encoder = TilePng()
     print("\ntile_format    KiB a tile   CPU ms a tile")
     for chosen in TileFormat:
         sizes: list[int] = []
 
         def write(chosen: TileFormat = chosen, sizes: list[int] = sizes) -> None:
-            sizes[:] = [len(store_as(image, body, chosen, scratch)) for image, body in pairs]  # type: ignore[arg-type]
+            sizes[:] = [len(store_as(image, body, chosen, encoder)) for image, body in pairs]  # type: ignore[arg-type]
 
         cost = cpu_ms(write, len(some))
         name = f"{chosen} ({suffix_of(some[0], chosen)})"

@@ -10,14 +10,29 @@ import click
 from mosaic_assets import __version__
 from mosaic_assets.cli import challenges, chips, explore, gallery, grow, library, look, scenes, search, serve, squares
 from mosaic_assets.cli.screen import complain
+from mosaic_assets.core.kernels import kernels
 from mosaic_assets.errors import MosaicError
 
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
 
 
+def _say_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        made = "compiled" if kernels() else "not compiled: harvests take longer, see docs/dependencies.md"
+        click.echo(f"mosaic {__version__} (kernels: {made})")
+        context.exit()
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(__version__, prog_name="mosaic")
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_say_version,
+    help="Show the version, and whether its kernels are compiled, and exit.",
+)
 def mosaic() -> None:
     r"""Grow curated satellite-imagery datasets to a coverage target, and keep them honest.
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mosaic_assets.core.imaging import check_tiles
+from mosaic_assets.core.kernels import kernels
 
 COLOUR_METHOD = (
     "256x256 sRGB uint8 -> 4x4 box reduction to 64x64 uint8, halves rounded up (Pillow Image.reduce(4)) "
@@ -46,17 +47,8 @@ def mean_rgb(images: NDArray[np.uint8]) -> NDArray[np.float64]:
     >>> mean_rgb(np.full((1, 256, 256, 3), 51, np.uint8))
     array([[0.2, 0.2, 0.2]])
     """
-    images = check_tiles(images)
-    sums = np.empty((len(images), 3), np.uint32)
-    scratch = (
-        np.empty((2, _AT_ONCE, _SIDE, 4, 96), "<u8"),
-        np.empty((2, _AT_ONCE, _SIDE, _SIDE, 6), "<u2"),
-        np.empty((3, _AT_ONCE, _SIDE, _SIDE), "<u2"),
-    )
-    for start in range(0, len(images), _AT_ONCE):
-        some = images[start : start + _AT_ONCE]
-        means = _box_means(some, *(memory[:, : len(some)] for memory in scratch))
-        sums[start : start + _AT_ONCE] = means.reshape(3, len(some), -1).sum(axis=2, dtype=np.uint32).T
+    images, compiled = check_tiles(images), kernels()
+    sums = compiled.box_sums(images) if compiled else _box_sums(images)
     return sums / (_SIDE * _SIDE) / 255.0  # the sums are whole numbers, so only the divisions round
 
 
@@ -130,6 +122,21 @@ def luma(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _luma_weights() -> NDArray[np.float32]:
     """Weights of red, green and blue, and a half to round up (https://github.com/python-pillow/Pillow, ``Convert.c``)."""
     return np.array([[19595, 38470, 7471, 32768]], np.float32) / np.float32(65536)
+
+
+def _box_sums(images: NDArray[np.uint8]) -> NDArray[np.uint32]:
+    """Sums of the rounded 4 x 4 means of n tiles: uint8 (n, 256, 256, 3) -> uint32 (n, 3)."""
+    sums = np.empty((len(images), 3), np.uint32)
+    scratch = (
+        np.empty((2, _AT_ONCE, _SIDE, 4, 96), "<u8"),
+        np.empty((2, _AT_ONCE, _SIDE, _SIDE, 6), "<u2"),
+        np.empty((3, _AT_ONCE, _SIDE, _SIDE), "<u2"),
+    )
+    for start in range(0, len(images), _AT_ONCE):
+        some = images[start : start + _AT_ONCE]
+        means = _box_means(some, *(memory[:, : len(some)] for memory in scratch))
+        sums[start : start + _AT_ONCE] = means.reshape(3, len(some), -1).sum(axis=2, dtype=np.uint32).T
+    return sums
 
 
 def _box_means(

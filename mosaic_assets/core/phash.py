@@ -7,6 +7,7 @@ round the median: the pixels must be Pillow's, and the cosine transform scipy's,
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import overload
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from mosaic_assets.core.colour import luma
 from mosaic_assets.core.imaging import check_tiles
+from mosaic_assets.core.kernels import kernels
 from mosaic_assets.core.tiles import TILE_SIZE
 
 FLAT_PHASH = 0x8000000000000000
@@ -30,16 +32,17 @@ _COLUMNS = 8  # small columns a product; measured
 _AT_ONCE = 4  # tiles that stay in the processor's cache from one step to the next; measured
 
 
-def phash(images: NDArray[np.uint8]) -> NDArray[np.uint64]:
+def phash(images: NDArray[np.uint8], places: Sequence[int] | None = None) -> NDArray[np.uint64]:
     """Perceptual hashes of tiles.
 
     Parameters
     ----------
     images : uint8 (n, 256, 256, 3), RGB; n may be 0.
+    places : those of the m tiles to hash, 0..n-1; all of them unless given.
 
     Returns
     -------
-    uint64 (n,): a bit for each of the 8 x 8 lowest frequencies, set where the coefficient exceeds their
+    uint64 (m,): a bit for each of the 8 x 8 lowest frequencies, set where the coefficient exceeds their
     median, row by row, the first being the most significant.
 
     Raises
@@ -54,7 +57,8 @@ def phash(images: NDArray[np.uint8]) -> NDArray[np.uint64]:
     """
     from scipy.fft import dct
 
-    small = _shrink(check_tiles(images)).astype(np.float64)
+    images = check_tiles(images)
+    small = _shrink(images, range(len(images)) if places is None else places).astype(np.float64)
     if not len(small):
         return np.empty(0, np.uint64)
     low = dct(dct(small, axis=1), axis=2)[:, :_KEPT, :_KEPT].reshape(-1, _KEPT * _KEPT)
@@ -126,11 +130,14 @@ def hamming(a: NDArray[np.uint64] | int, b: NDArray[np.uint64] | int) -> NDArray
     return np.asarray(np.bitwise_count(np.bitwise_xor(np.asarray(a, np.uint64), np.asarray(b, np.uint64))), np.uint8)
 
 
-def _shrink(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Grey 32 x 32 pictures, (n, 32, 32); the rounding of grey and of the resize is Pillow's."""
-    small = np.empty((len(images), _SIDE, _SIDE), np.uint8)
-    for start in range(0, len(images), _AT_ONCE):
-        small[start : start + _AT_ONCE] = _resize(_grey(images[start : start + _AT_ONCE]))
+def _shrink(images: NDArray[np.uint8], places: Sequence[int]) -> NDArray[np.uint8]:
+    """Grey pictures of 32 x 32 pixels, (m, 32, 32); the rounding of grey and of the resize is Pillow's."""
+    small = np.empty((len(places), _SIDE, _SIDE), np.uint8)
+    if compiled := kernels():
+        compiled.shrink(images, np.asarray(places, np.int64), _taps(), small)
+        return small
+    for start in range(0, len(places), _AT_ONCE):
+        small[start : start + _AT_ONCE] = _resize(_grey(images[list(places[start : start + _AT_ONCE])]))
     return small
 
 
@@ -174,3 +181,13 @@ def _weights() -> NDArray[np.float64]:
     scaled = raw / raw.sum(axis=0) * (1 << _BITS)
     whole: NDArray[np.float64] = np.trunc(scaled + np.copysign(0.5, scaled))
     return whole
+
+
+@functools.cache
+def _taps() -> NDArray[np.int16]:
+    """Return the same weights as `Kernels.shrink` takes them, int16 (32, 2, 48): those of the pixels around each small one."""
+    beyond = _REACH - _SCALE // 2
+    padded = np.pad(_weights().T, ((0, 0), (beyond, beyond))).astype(np.int64)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, _SCALE + 2 * beyond, axis=1)[:, ::_SCALE]
+    own = windows[np.arange(_SIDE), np.arange(_SIDE)]
+    return np.stack([own >> 10, own & 1023], axis=1).astype(np.int16)

@@ -8,7 +8,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from mosaic_assets.core.imaging import encode_png
+from mosaic_assets.core.tile_png import TilePng
 
 
 class TileFormat(StrEnum):
@@ -22,27 +22,27 @@ class TileFormat(StrEnum):
     """The bytes as the source sent them: the fewest, and no work; what format they are is the source's choice."""
 
 
-def store_as(image: NDArray[np.uint8], body: bytes, chosen: TileFormat, scratch: NDArray[np.uint8]) -> bytes:
+def store_as(image: NDArray[np.uint8], body: bytes, chosen: TileFormat, png: TilePng) -> bytes:
     """Return the file of a tile.
 
     Parameters
     ----------
     image : uint8 (256, 256, 3), RGB: what ``body`` decodes to.
     body : the source's bytes.
-    scratch : memory for `encode_png`.
+    png : the thread's encoder.
 
     Examples
     --------
-    >>> tile, scratch = np.zeros((256, 256, 3), np.uint8), np.empty((256, 769), np.uint8)
-    >>> store_as(tile, b"GIF89a...", TileFormat.SOURCE, scratch)
+    >>> tile, png = np.zeros((256, 256, 3), np.uint8), TilePng()
+    >>> store_as(tile, b"GIF89a...", TileFormat.SOURCE, png)
     b'GIF89a...'
-    >>> len(store_as(tile, b"", TileFormat.WEBP, scratch)) < 100
+    >>> len(store_as(tile, b"", TileFormat.WEBP, png)) < 100
     True
     """
     if chosen is TileFormat.SOURCE:
         return body
     if chosen is TileFormat.PNG:
-        return encode_png(image, scratch)
+        return png.encode(image)
     from PIL import Image
 
     file = io.BytesIO()

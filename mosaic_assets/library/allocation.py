@@ -47,6 +47,7 @@ def focus(
 
     if len(candidates) <= count or not useful.any():
         return np.arange(min(len(candidates), count))
-    near = cKDTree(judged).query(candidates, k=np.arange(1, min(NEIGHBOURS, len(judged)) + 1))[1]
-    score = (useful[near] / np.arange(1, near.shape[1] + 1)).sum(axis=1)
+    ranks = np.arange(1, min(NEIGHBOURS, len(judged)) + 1)
+    near = cKDTree(judged).query(candidates, k=ranks, workers=-1)[1]
+    score = (useful[near] / ranks).sum(axis=1)
     return np.sort(np.argsort(-score, kind="stable")[:count])

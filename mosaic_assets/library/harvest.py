@@ -23,10 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mosaic_assets import __version__
+from mosaic_assets.core.imaging import new_canvas
 from mosaic_assets.core.records import Fetched
 from mosaic_assets.library.biomes import find_biome
 from mosaic_assets.library.centroids import BUCKETS, Centroids, load_centroids
-from mosaic_assets.library.judge import Judgement, Keep, hash_of, judge, new_canvas
+from mosaic_assets.library.judge import Judgement, Keep, hash_of, judge
 from mosaic_assets.library.plan import Plan, plan_round
 from mosaic_assets.library.rows import places_of, rows_of
 from mosaic_assets.library.staging import Stager, staging

@@ -8,11 +8,9 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
-
-from mosaic_assets.core.imaging import decode_tile
+from mosaic_assets.core.imaging import decode_tile, new_canvas
 from mosaic_assets.core.storage import TileFormat, store_as
-from mosaic_assets.core.tiles import TILE_SIZE
+from mosaic_assets.core.tile_png import TilePng
 from mosaic_assets.errors import StoreError
 from mosaic_assets.library.staging import DISK_CALLS, Staged, take_staged
 from mosaic_assets.settings import Settings
@@ -47,7 +45,7 @@ def write_pictures(
     """
     if not wanted:
         return 0
-    folders = {(settings.home / row.filepath).parent for row in wanted.values()}
+    folders = {settings.home / name for name in {row.filepath.rpartition("/")[0] for row in wanted.values()}}
     for folder in folders:
         make_folder(folder)
     moved = take_staged(settings, wanted, staged) if staged else {}
@@ -89,8 +87,8 @@ def _encoder(settings: Settings) -> Callable[[Job], tuple[LibraryRow, bytes]]:
 
     def encode(job: Job) -> tuple[LibraryRow, bytes]:
         if not hasattr(own, "canvas"):
-            own.canvas = np.empty((TILE_SIZE, TILE_SIZE, 3), np.uint8)
-            own.scratch = np.empty((TILE_SIZE, 3 * TILE_SIZE + 1), np.uint8)
+            own.canvas = new_canvas(1)[0]
+            own.png = TilePng()
         row, body = job
         intact = body is not None and hashlib.sha256(body).hexdigest() == row.sha256
         image = decode_tile(body, own.canvas)[0] if body and intact else None
@@ -99,7 +97,7 @@ def _encoder(settings: Settings) -> Callable[[Job], tuple[LibraryRow, bytes]]:
                 f"the source bytes of tile {row.z}/{row.x}/{row.y} (round {row.round} of {row.biome}) are gone or damaged; "
                 f"move that round file away so that the round is harvested anew"
             )
-        return row, store_as(image, body, TileFormat(settings.tile_format), own.scratch)
+        return row, store_as(image, body, TileFormat(settings.tile_format), own.png)
 
     return encode
 

@@ -12,6 +12,7 @@ round is published, then in ``round-00001.staged`` until the merge, which remove
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import threading
 from collections.abc import Container, Generator, Mapping, Sequence
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 
 from mosaic_assets.core.records import Tile
 from mosaic_assets.core.storage import TileFormat, store_as
+from mosaic_assets.core.tile_png import TilePng
 from mosaic_assets.core.tiles import TILE_SIZE
 from mosaic_assets.library.judge import Judgement
 from mosaic_assets.settings import Settings
@@ -69,9 +71,9 @@ class Stager:
         """Stage a candidate, uint8 (256, 256, 3), unless it will hardly be kept."""
         if not self._expects(item):
             return
-        if not hasattr(self._own, "scratch"):
-            self._own.scratch = np.empty((TILE_SIZE, 3 * TILE_SIZE + 1), np.uint8)
-        content = store_as(image, b"", self._chosen, self._own.scratch)
+        if not hasattr(self._own, "png"):
+            self._own.png = TilePng()
+        content = store_as(image, b"", self._chosen, self._own.png)
         self._waiting.acquire()
         tile = item.fetched.tile
         self._written[tile] = self._disk.submit(self._write, _name(tile, f".{self._chosen}"), content)
@@ -161,14 +163,17 @@ def take_staged(settings: Settings, wanted: Mapping[int, LibraryRow], staged: Ma
     Size of each picture moved, by position, bytes; those that are missing, or are not what they must be, are left out.
     """
     sizes: dict[int, int] = {}
+    rounds = {(row.biome, row.round) for row in wanted.values()}
+    folders = {one: str(staged_folder(settings.harvest, *one)) for one in rounds}
+    home = str(settings.home)  # texts: a path of pathlib takes as long to make as a file to open
 
     def take(positions: Sequence[int]) -> None:
-        memory = bytearray(LARGEST_PICTURE)  # used anew for each: fresh pages would cost more than reading
+        memory = memoryview(bytearray(LARGEST_PICTURE))  # used anew: fresh pages would cost more than reading
         for position in positions:
             row, picture = wanted[position], staged[position]
-            folder = staged_folder(settings.harvest, row.biome, row.round)
-            source = folder / _name(Tile(row.x, row.y, row.z), Path(row.filepath).suffix)
-            if _take(source, picture, settings.home / row.filepath, memory):
+            folder = folders[row.biome, row.round]
+            suffix = row.filepath[row.filepath.rindex(".") :]
+            if _take(f"{folder}/{_name(row, suffix)}", picture, f"{home}/{row.filepath}", memory):
                 sizes[position] = picture.bytes
 
     with ThreadPoolExecutor(settings.workers, thread_name_prefix="take") as threads:
@@ -177,14 +182,17 @@ def take_staged(settings: Settings, wanted: Mapping[int, LibraryRow], staged: Ma
     return sizes
 
 
-def _take(path: Path, picture: Staged, target: Path, memory: bytearray) -> bool:
+def _take(path: str, picture: Staged, target: str, memory: memoryview) -> bool:
     """Move one picture if it is what it must be; a file larger than ``memory`` is not."""
     try:
-        with path.open("rb", buffering=0) as file:
-            size = file.readinto(memory)
-        if _measured(memoryview(memory)[:size]) != picture:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            size = os.readv(descriptor, (memory,))
+        finally:
+            os.close(descriptor)
+        if _measured(memory[:size]) != picture:
             return False
-        path.replace(target)
+        os.replace(path, target)  # noqa: PTH105 - texts, see above
     except OSError:  # gone, say, or on another disk
         return False
     return True
@@ -218,5 +226,5 @@ def drop_staged(settings: Settings, biome: str, number: int) -> None:
         remove(staged_folder(settings.harvest, biome, number))
 
 
-def _name(tile: Tile, suffix: str) -> str:
+def _name(tile: Tile | LibraryRow, suffix: str) -> str:
     return f"{tile.z}-{tile.x}-{tile.y}{suffix}"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 import click
 import pytest
 from click.testing import CliRunner
 
+from mosaic_assets import __version__
 from mosaic_assets.cli.main import mosaic
 
 
@@ -68,3 +70,14 @@ def test_every_option_says_what_it_does(path: tuple[str, ...]) -> None:
 def test_an_unknown_command_names_the_help() -> None:
     said = CliRunner().invoke(mosaic, ["grow"])
     assert said.exit_code == 2 and "No such command 'grow'" in said.output and "--help" in said.output
+
+
+@pytest.mark.parametrize(("found", "said"), [(object(), "compiled)"), (None, "not compiled: harvests take longer")])
+def test_the_version_tells_whether_the_kernels_are_compiled(
+    found: object, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["mosaic_assets.cli.main"], "kernels", lambda: found)
+    result = CliRunner().invoke(mosaic, ["--version"])
+    assert result.exit_code == 0
+    assert f"mosaic {__version__} (kernels: " in result.output
+    assert said in result.output

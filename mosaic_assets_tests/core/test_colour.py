@@ -17,6 +17,8 @@ from mosaic_assets.core.colour import COLOUR_METHOD, lab_of, mean_rgb, rgb_to_la
 from mosaic_assets_tests.conftest import needs_shared_data
 from mosaic_assets_tests.core.real_tiles import jpeg_tiles, real_tiles
 
+pytestmark = pytest.mark.usefixtures("each_way")
+
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "colour.json"
 
 

@@ -14,9 +14,10 @@ from collections.abc import Callable, Generator
 
 import numpy as np
 
+from mosaic_assets.core.imaging import new_canvas
 from mosaic_assets.core.records import Fetched, Outcome, Tile
 from mosaic_assets.library.harvest import BATCH
-from mosaic_assets.library.judge import Judgement, judge, new_canvas
+from mosaic_assets.library.judge import Judgement, judge
 from mosaic_assets_tests.faults.memory import peak
 from mosaic_assets_tests.faults.mutations import mutant, seeds
 from mosaic_assets_tests.library.painted import MOMENT
