@@ -30,7 +30,8 @@ from mosaic_assets.library.coverage import read_state
 from mosaic_assets.library.harvest import harvest_round
 from mosaic_assets.library.judge import tile_id
 from mosaic_assets.settings import Settings
-from mosaic_assets.store.library_db import LibraryRow, MergedRound, open_library
+from mosaic_assets.store.library_db import open_library
+from mosaic_assets.store.library_records import LibraryRow, MergedRound
 
 PER_BUCKET = 100
 ROUND_TILES = 1_000

@@ -20,7 +20,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from mosaic_assets.library.centroids import ensure_centroids
 from mosaic_assets.settings import Settings, load_settings
-from mosaic_assets.store.rounds import RoundHeader, read_header, round_path
+from mosaic_assets.store.round_reading import read_header
+from mosaic_assets.store.rounds import RoundHeader, round_path
 from mosaic_assets_tests.defs.running import DagsterDev, mosaic_up
 
 WAVE = 6

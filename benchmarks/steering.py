@@ -44,7 +44,7 @@ from mosaic_assets.library.judge import judge
 from mosaic_assets.library.steering import decide
 from mosaic_assets.settings import Limits, Target
 from mosaic_assets.sources.embedded.source import EmbeddedSource
-from mosaic_assets.store.library_db import MergedRound
+from mosaic_assets.store.library_records import MergedRound
 
 SEED = 20_240_615
 MOSAICS = Path(__file__).resolve().parents[2] / "shared" / "data" / "rsloc" / "RSimages"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mosaic_assets.csquares.contributions import Contribution
     from mosaic_assets.csquares.uploading import SizeCount
     from mosaic_assets.store.csquare_db import Scene
-    from mosaic_assets.store.library_db import LibraryRow
+    from mosaic_assets.store.library_records import LibraryRow
 
 GROUP = "scene_archive"
 PICTURE_WIDTH = 800

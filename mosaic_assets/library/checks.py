@@ -20,7 +20,8 @@ from mosaic_assets.library.coverage import coverage, read_state
 from mosaic_assets.library.picture_checks import pictures_are_tiles, stored_values_are_recomputable
 from mosaic_assets.settings import Settings
 from mosaic_assets.store.library_db import open_library
-from mosaic_assets.store.rounds import published_rounds, read_header, read_rows, round_path
+from mosaic_assets.store.round_reading import read_header, read_rows
+from mosaic_assets.store.rounds import published_rounds, round_path
 
 PROVENANCE_TEXTS = (
     "source",

@@ -18,7 +18,8 @@ from mosaic_assets.core.tiles import tile_distance
 from mosaic_assets.library.centroids import BUCKETS
 from mosaic_assets.library.judge import FLAT_HASHES, tile_id
 from mosaic_assets.settings import Settings
-from mosaic_assets.store.library_db import LibraryDatabase, LibraryRow
+from mosaic_assets.store.library_db import LibraryDatabase
+from mosaic_assets.store.library_records import LibraryRow
 from mosaic_assets.store.rounds import RoundHeader
 
 DISTANT_TILES = 8

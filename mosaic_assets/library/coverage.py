@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from mosaic_assets.core.species import chao1, discovery_rate, expected_filled, expected_new
 from mosaic_assets.library.centroids import BUCKETS
 from mosaic_assets.settings import Settings, Target
-from mosaic_assets.store.library_db import MergedRound, has_library, open_library
+from mosaic_assets.store.library_db import has_library, open_library
+from mosaic_assets.store.library_records import MergedRound
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ from mosaic_assets.errors import StoreError
 from mosaic_assets.library.judge import tile_id
 from mosaic_assets.settings import Settings
 from mosaic_assets.store.library_repair import RoundKey
-from mosaic_assets.store.rounds import RoundHeader, published_rounds, read_header, read_rows, round_path
+from mosaic_assets.store.round_reading import read_header, read_rows
+from mosaic_assets.store.rounds import RoundHeader, published_rounds, round_path
 
 _OF_THE_ROUND = ("source", "imagery", "release", "biome", "round", "licence", "attribution", "synthetic")
 _OF_THE_TILE = (

@@ -37,13 +37,7 @@ from mosaic_assets.sources.records import BulkUse, SourceRecord
 from mosaic_assets.sources.registry import open_source, source_record
 from mosaic_assets.store.files import holding
 from mosaic_assets.store.library_db import has_library, open_library
-from mosaic_assets.store.rounds import (
-    RoundHeader,
-    RoundWriter,
-    round_path,
-    utc,
-    writing_round,
-)
+from mosaic_assets.store.rounds import RoundHeader, RoundWriter, round_path, utc, writing_round
 
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController

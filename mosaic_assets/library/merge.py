@@ -31,17 +31,10 @@ from mosaic_assets.library.publish import remove_pictures, write_pictures
 from mosaic_assets.library.staging import Staged, clear_leftovers, drop_staged
 from mosaic_assets.settings import Settings
 from mosaic_assets.store.files import explaining_refusals, holding, make_folder
-from mosaic_assets.store.library_db import LibraryDatabase, LibraryRow, MergedRound, has_library, open_library
-from mosaic_assets.store.rounds import (
-    RoundHeader,
-    RoundTable,
-    drop_bodies,
-    has_bodies,
-    published_rounds,
-    read_bodies,
-    read_round,
-    round_path,
-)
+from mosaic_assets.store.library_db import LibraryDatabase, has_library, open_library
+from mosaic_assets.store.library_records import LibraryRow, MergedRound
+from mosaic_assets.store.round_reading import RoundTable, drop_bodies, has_bodies, read_bodies, read_round
+from mosaic_assets.store.rounds import RoundHeader, published_rounds, round_path
 
 BODIES_DROPPED = "bodies_dropped_through_merge"
 """Key in ``meta``: the number of the last merge whose rounds have no source bytes any more."""

@@ -14,7 +14,8 @@ import numpy as np
 from mosaic_assets.core.checks import CheckResult, Scope, result_of
 from mosaic_assets.library.centroids import load_centroids
 from mosaic_assets.settings import Settings
-from mosaic_assets.store.library_db import LibraryDatabase, LibraryRow, open_library
+from mosaic_assets.store.library_db import LibraryDatabase, open_library
+from mosaic_assets.store.library_records import LibraryRow
 
 LAB_TOLERANCE = 1e-9
 """Largest difference between a stored and a recomputed LAB mean: rounding of another order of summation."""

@@ -15,7 +15,7 @@ from mosaic_assets.core.species import chao1
 from mosaic_assets.library.coverage import LibraryState
 from mosaic_assets.settings import Settings
 from mosaic_assets.store.library_db import open_library
-from mosaic_assets.store.rounds import read_rows
+from mosaic_assets.store.round_reading import read_rows
 
 DPI = 90
 """Pixels an inch of the figures."""

@@ -21,7 +21,8 @@ from mosaic_assets.settings import Settings
 from mosaic_assets.sources.records import SourceRecord
 from mosaic_assets.sources.registry import check_zoom, source_record
 from mosaic_assets.store.library_db import has_library, open_library
-from mosaic_assets.store.rounds import published_rounds, read_header, read_places, round_path
+from mosaic_assets.store.round_reading import read_header, read_places
+from mosaic_assets.store.rounds import published_rounds, round_path
 
 
 @dataclass(frozen=True, slots=True)

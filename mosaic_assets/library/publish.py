@@ -16,8 +16,8 @@ from mosaic_assets.library.staging import DISK_CALLS, Staged, take_staged
 from mosaic_assets.settings import Settings
 from mosaic_assets.sources.limits import map_in_order
 from mosaic_assets.store.files import explaining_refusals, make_folder, sync, write_durably
-from mosaic_assets.store.library_db import LibraryRow
-from mosaic_assets.store.rounds import read_bodies
+from mosaic_assets.store.library_records import LibraryRow
+from mosaic_assets.store.round_reading import read_bodies
 
 FEW = 16
 """Folders for which one more thread of the disk's is not worth its start."""

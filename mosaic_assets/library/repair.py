@@ -43,7 +43,8 @@ from mosaic_assets.library.repair_plan import MENDED, QUARANTINED, Exile, Findin
 from mosaic_assets.library.rescue import Rescue
 from mosaic_assets.settings import Settings
 from mosaic_assets.store.files import explaining_refusals, holding, make_folder, sync, write_bytes
-from mosaic_assets.store.library_db import LibraryDatabase, LibraryRow, open_library
+from mosaic_assets.store.library_db import LibraryDatabase, open_library
+from mosaic_assets.store.library_records import LibraryRow
 from mosaic_assets.store.library_repair import apply, index_problems, rebuild_indexes
 
 LOCK_WAIT_S = 600.0

@@ -11,7 +11,8 @@ from mosaic_assets.library.evidence import count_outcomes, header_of
 from mosaic_assets.library.faults import Fault
 from mosaic_assets.library.repair_plan import QUARANTINED, Plan
 from mosaic_assets.settings import Settings
-from mosaic_assets.store.library_db import LibraryDatabase, LibraryRow, MergedRound
+from mosaic_assets.store.library_db import LibraryDatabase
+from mosaic_assets.store.library_records import LibraryRow, MergedRound
 from mosaic_assets.store.library_repair import RoundKey, kept_by_round, positions_of
 
 

@@ -16,7 +16,8 @@ from mosaic_assets.library.inspection import Inspection, Suspect
 from mosaic_assets.library.measuring import Measured, look_at, measure, picture_path
 from mosaic_assets.library.rescue import Means, Rescue, resolve
 from mosaic_assets.settings import Settings
-from mosaic_assets.store.library_db import LibraryDatabase, LibraryRow
+from mosaic_assets.store.library_db import LibraryDatabase
+from mosaic_assets.store.library_records import LibraryRow
 from mosaic_assets.store.library_repair import Changes, RoundKey, Values, ages, wrong_counts
 
 if TYPE_CHECKING:

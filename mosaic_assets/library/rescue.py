@@ -14,7 +14,7 @@ from mosaic_assets.library.faults import Fault, true_bounds
 from mosaic_assets.library.inspection import Suspect
 from mosaic_assets.library.measuring import Measured, place_of
 from mosaic_assets.settings import Settings
-from mosaic_assets.store.library_db import PROVENANCE_COLUMNS, LibraryRow
+from mosaic_assets.store.library_records import PROVENANCE_COLUMNS, LibraryRow
 from mosaic_assets.store.library_repair import Values
 
 _LOSSLESS = (".png", ".webp")

@@ -30,7 +30,7 @@ from mosaic_assets.core.tiles import TILE_SIZE
 from mosaic_assets.library.judge import Judgement
 from mosaic_assets.settings import Settings
 from mosaic_assets.store.files import make_folder, remove, sweep, temporary_beside, write_durably
-from mosaic_assets.store.library_db import LibraryRow
+from mosaic_assets.store.library_records import LibraryRow
 from mosaic_assets.store.rounds import staged_folder
 
 DISK_CALLS = 8

@@ -22,8 +22,6 @@ import contextlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from operator import attrgetter
 from pathlib import Path
 
@@ -31,6 +29,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mosaic_assets.errors import DatabaseError
+from mosaic_assets.store.library_records import (
+    PROVENANCE_COLUMNS,
+    TILE_COLUMNS,
+    LibraryRow,
+    MergedRound,
+    merged_round,
+    plain,
+)
 from mosaic_assets.store.sqlite import Database, has_database, open_database
 
 SCHEMA_VERSION = 2
@@ -76,68 +82,7 @@ CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITH
 """
 
 
-@dataclass(frozen=True, slots=True)
-class MergedRound:
-    """A line of the ledger: one round of one biome that is in the library."""
-
-    biome: str
-    round: int
-    source: str
-    imagery: str
-    release: str
-    zoom: int
-    planned: int
-    exhausted: bool
-    """True when the biome has no further tile to ask for."""
-    outcomes: dict[str, int]
-    new_buckets: int
-    bytes_fetched: int
-    seconds: float
-    merge_number: int
-    published_at: datetime
-    merged_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class LibraryRow:
-    """One tile with its provenance; column names are those of the tables."""
-
-    id: str
-    bucket_id: int
-    filepath: str
-    phash: str
-    mean_l: float
-    mean_a: float
-    mean_b: float
-    source: str
-    imagery: str
-    release: str
-    z: int
-    x: int
-    y: int
-    west: float
-    south: float
-    east: float
-    north: float
-    biome: str
-    round: int
-    position: int
-    fetched_at: str
-    etag: str
-    sha256: str
-    licence: str
-    attribution: str
-    synthetic: bool
-    csquare: str
-
-
 _PLACEHOLDER = "placeholder_sha256:"
-
-TILE_COLUMNS = ("id", "bucket_id", "filepath", "phash", "mean_l", "mean_a", "mean_b")
-"""The columns of ``tiles``, in reference 1's order."""
-
-PROVENANCE_COLUMNS = ("id", *(name for name in LibraryRow.__slots__ if name not in TILE_COLUMNS))
-"""The columns of ``provenance``; `LibraryRow` has the same names."""
 
 
 class LibraryDatabase(Database):
@@ -183,7 +128,7 @@ class LibraryDatabase(Database):
         """The ledger, in the order of the merges."""
         names = list(MergedRound.__slots__)
         rows = self.query(f"SELECT {', '.join(names)} FROM rounds ORDER BY merge_number, round, biome")
-        return [_merged_round(dict(zip(names, row, strict=True))) for row in rows]
+        return [merged_round(dict(zip(names, row, strict=True))) for row in rows]
 
     def merges(self) -> dict[tuple[int, str], int]:
         """Number of the merge that took each round, by (round, biome); the ledger without its figures."""
@@ -277,7 +222,7 @@ class LibraryDatabase(Database):
             (text,) = run(f"SELECT outcomes FROM rounds {where}", (row.biome, row.round)).fetchone()
             counts = Counter(json.loads(text))
             counts.update({"kept": -1, outcome: 1})
-            run(f"UPDATE rounds SET outcomes = ? {where}", (_plain(dict(+counts)), row.biome, row.round))
+            run(f"UPDATE rounds SET outcomes = ? {where}", (plain(dict(+counts)), row.biome, row.round))
 
         if rows:
             self.pack_hashes()
@@ -322,7 +267,7 @@ class LibraryDatabase(Database):
     def add_round(self, merged: MergedRound) -> None:
         """Write a line of the ledger."""
         names = MergedRound.__slots__
-        values = [_plain(getattr(merged, name)) for name in names]
+        values = [plain(getattr(merged, name)) for name in names]
         marks = ", ".join("?" * len(names))
         self._connection.execute(f"INSERT INTO rounds ({', '.join(names)}) VALUES ({marks})", values)
 
@@ -356,18 +301,6 @@ def open_library(library: Path, *, create: bool = False, write: bool = False) ->
         connection.close()
 
 
-def _merged_round(values: dict[str, object]) -> MergedRound:
-    return MergedRound(
-        **{
-            **values,
-            "exhausted": bool(values["exhausted"]),
-            "outcomes": json.loads(str(values["outcomes"])),
-            "published_at": datetime.fromisoformat(str(values["published_at"])),
-            "merged_at": datetime.fromisoformat(str(values["merged_at"])),
-        }
-    )
-
-
 def _packed_at_once(hashes: Sequence[str]) -> bytes:
     """Pack hashes, eight bytes each; nothing where one of them does not have 16 digits."""
     try:
@@ -377,14 +310,6 @@ def _packed_at_once(hashes: Sequence[str]) -> bytes:
     if len(raw) != 8 * len(hashes) or set(map(len, hashes)) != {16}:
         return b""
     return np.frombuffer(raw, ">u8").astype("<u8").tobytes()
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, datetime):
-        return value.isoformat(timespec="milliseconds")
-    if isinstance(value, dict):
-        return json.dumps(value, sort_keys=True)
-    return value
 
 
 def _chunks(values: Sequence[object], size: int) -> Iterator[list[object]]:

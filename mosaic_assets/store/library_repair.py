@@ -8,13 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mosaic_assets.errors import DatabaseError
-from mosaic_assets.store.library_db import (
-    PROVENANCE_COLUMNS,
-    TILE_COLUMNS,
-    LibraryDatabase,
-    LibraryRow,
-    MergedRound,
-)
+from mosaic_assets.store.library_db import LibraryDatabase
+from mosaic_assets.store.library_records import PROVENANCE_COLUMNS, TILE_COLUMNS, LibraryRow, MergedRound
 
 PAGE = 256
 """Rows read together."""

@@ -26,7 +26,8 @@ from mosaic_assets.scenes.names import EXAMPLE, parse_name
 from mosaic_assets.scenes.records import SceneNumbers, SceneOutcome, SceneRecord
 from mosaic_assets.settings import Settings, load_settings
 from mosaic_assets.store.files import write_bytes
-from mosaic_assets.store.library_db import LibraryRow, open_library
+from mosaic_assets.store.library_db import open_library
+from mosaic_assets.store.library_records import LibraryRow
 from mosaic_assets_tests.chips.conftest import PATCH, cut_all, scattered, write_raster
 from mosaic_assets_tests.explorer.running import exploring
 from mosaic_assets_tests.gallery.conftest import SMALL

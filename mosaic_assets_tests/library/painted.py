@@ -21,7 +21,7 @@ from mosaic_assets.library.harvest import HarvestReport, harvest_round
 from mosaic_assets.library.merge import MergeReport, merge_rounds
 from mosaic_assets.settings import Settings
 from mosaic_assets.sources.records import BulkUse, SourceRecord
-from mosaic_assets.store.rounds import read_rows
+from mosaic_assets.store.round_reading import read_rows
 
 MOMENT = datetime(2024, 6, 15, 12, tzinfo=UTC)
 

@@ -38,7 +38,7 @@ from mosaic_assets.library.centroids import (
 )
 from mosaic_assets.library.coverage import read_state
 from mosaic_assets.library.merge import merge_rounds
-from mosaic_assets.store import files, rounds
+from mosaic_assets.store import files, round_reading, rounds
 from mosaic_assets.store.files import holding
 from mosaic_assets_tests.library.painted import everything, forget_staged, grow, harvest, tile_rows
 
@@ -242,7 +242,7 @@ def published(home):
 
 def rewrite(path, change):
     """Write a round file anew with a changed table or header."""
-    table, header = pq.read_table(path), rounds.read_header(path)
+    table, header = pq.read_table(path), round_reading.read_header(path)
     table, header = change(table, asdict(header))
     pq.write_table(table.replace_schema_metadata({b"mosaic_assets.round": json.dumps(header).encode()}), path)
 
@@ -312,11 +312,11 @@ def test_a_flipped_bit_in_a_round_file_is_an_error_of_ours_or_does_no_harm(data,
     content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
     path.write_bytes(content)
     try:
-        rounds.read_header(path)
-        rounds.has_bodies(path)
-        for _ in rounds.read_rows(path, bodies=True):
+        round_reading.read_header(path)
+        round_reading.has_bodies(path)
+        for _ in round_reading.read_rows(path, bodies=True):
             pass
-        rounds.drop_bodies(path)
+        round_reading.drop_bodies(path)
     except MosaicError as error:
         assert str(path) in str(error)
 

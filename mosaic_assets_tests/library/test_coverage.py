@@ -21,7 +21,7 @@ from mosaic_assets.library.harvest import harvest_round
 from mosaic_assets.library.merge import merge_rounds
 from mosaic_assets.library.steering import Status
 from mosaic_assets.settings import Target
-from mosaic_assets.store.library_db import MergedRound
+from mosaic_assets.store.library_records import MergedRound
 from mosaic_assets_tests.library.painted import RECORD, PaintedSource, answering, ask, grow, harvest, texture
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

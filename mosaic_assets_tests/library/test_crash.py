@@ -23,7 +23,8 @@ from mosaic_assets.library.choose import DISTANT_TILES
 from mosaic_assets.library.merge import merge_rounds
 from mosaic_assets.library.plan import plan_round
 from mosaic_assets.store.library_db import LibraryDatabase, open_library
-from mosaic_assets.store.rounds import has_bodies, published_rounds, round_path
+from mosaic_assets.store.round_reading import has_bodies
+from mosaic_assets.store.rounds import published_rounds, round_path
 from mosaic_assets_tests.library.painted import (
     RECORD,
     ask,

@@ -14,7 +14,8 @@ from mosaic_assets.library.harvest import harvest_round
 from mosaic_assets.library.merge import merge_rounds
 from mosaic_assets.library.plan import biome_seed, plan_round
 from mosaic_assets.settings import Settings, Target
-from mosaic_assets.store.rounds import read_header, round_path
+from mosaic_assets.store.round_reading import read_header
+from mosaic_assets.store.rounds import round_path
 from mosaic_assets_tests.library.painted import RECORD, WEST, PaintedSource, answering, colourful, harvest, one_colour
 
 

@@ -17,7 +17,8 @@ from mosaic_assets.core.imaging import encode_png
 from mosaic_assets.errors import SourceUnavailableError
 from mosaic_assets.library import publish, staging
 from mosaic_assets.library.merge import merge_rounds
-from mosaic_assets.store.rounds import _KEY, read_header, staged_folder
+from mosaic_assets.store.round_reading import read_header
+from mosaic_assets.store.rounds import _KEY, staged_folder
 from mosaic_assets_tests.library.painted import (
     answering,
     colourful,

@@ -9,7 +9,7 @@ from mosaic_assets.library.centroids import BUCKETS
 from mosaic_assets.library.coverage import LibraryState, coverage
 from mosaic_assets.library.steering import Failures, Status, decide
 from mosaic_assets.settings import Limits, Target
-from mosaic_assets.store.library_db import MergedRound
+from mosaic_assets.store.library_records import MergedRound
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 TARGET = Target(floor=3, share=0.8)

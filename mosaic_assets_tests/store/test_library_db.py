@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 import pytest
 
 from mosaic_assets.errors import DatabaseError
-from mosaic_assets.store.library_db import LibraryRow, MergedRound, has_library, open_library
+from mosaic_assets.store.library_db import has_library, open_library
+from mosaic_assets.store.library_records import LibraryRow, MergedRound
 
 NOW = datetime(2026, 1, 1, 12, 30, 15, 250_000, tzinfo=UTC)
 ROUND = MergedRound(

@@ -13,21 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mosaic_assets.errors import RoundExistsError, StoreError
-from mosaic_assets.store import rounds
-from mosaic_assets.store.rounds import (
-    RoundHeader,
+from mosaic_assets.store import round_reading, rounds
+from mosaic_assets.store.round_reading import (
     drop_bodies,
     has_bodies,
-    published_rounds,
     read_bodies,
     read_header,
     read_places,
     read_round,
     read_rows,
-    round_path,
-    round_schema,
-    writing_round,
 )
+from mosaic_assets.store.rounds import RoundHeader, published_rounds, round_path, round_schema, writing_round
 
 HEADER = RoundHeader(
     biome="natron", round=1, plan_key="k", start=0, planned=2, exhausted=False, source="s", imagery="i", release="1",
@@ -144,7 +140,7 @@ def test_a_round_at_hand_is_not_read_again_to_drop_its_bytes(tmp_path, monkeypat
     known = read_round(path)
     assert known.header == HEADER and known.rows() == read(path, bodies=False)
     with monkeypatch.context() as patch:
-        patch.setattr(rounds, "read_round", None)
+        patch.setattr(round_reading, "read_round", None)
         drop_bodies(path, known)
     assert not has_bodies(path) and read_round(path) == known
 
@@ -169,7 +165,7 @@ def test_a_round_without_rows_has_no_places(tmp_path):
 READING = """
 import sys
 from pathlib import Path
-from mosaic_assets.store import rounds
+from mosaic_assets.store import round_reading as rounds
 path = Path(sys.argv[1])
 known = rounds.read_round(path)
 known.rows(), rounds.read_places(path), list(rounds.read_rows(path, bodies=True)), list(rounds.read_bodies(path, {0}))
@@ -233,7 +229,7 @@ def test_a_round_of_a_newer_format_is_refused(tmp_path, monkeypatch):
     path = write(tmp_path, [row(0)], replace(HEADER, format_version=2))
     with pytest.raises(StoreError, match="format 2, this version reads up to 1; upgrade"):
         read_header(path)
-    monkeypatch.setattr(rounds, "FORMAT_VERSION", 2)
+    monkeypatch.setattr(round_reading, "FORMAT_VERSION", 2)
     assert read_header(path).format_version == 2
 
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from mosaic_assets.explorer.colours.palette import hex_of
 from mosaic_assets.explorer.links import picture_link, thumbnail_link
-from mosaic_assets.store.library_db import LibraryDatabase, LibraryRow
+from mosaic_assets.store.library_db import LibraryDatabase
+from mosaic_assets.store.library_records import LibraryRow
 
 COLUMNS = ", ".join(LibraryRow.__slots__)
 NEAREST_FIRST = (

@@ -13,7 +13,8 @@ from mosaic_assets.explorer.answers import json_answer
 from mosaic_assets.explorer.links import picture_link, thumbnail_link
 from mosaic_assets.explorer.problems import PROBLEMS
 from mosaic_assets.explorer.reading import Shelf, ShelfOf
-from mosaic_assets.store.library_db import LibraryRow, has_library, open_library
+from mosaic_assets.store.library_db import has_library, open_library
+from mosaic_assets.store.library_records import LibraryRow
 
 router = APIRouter(prefix="/api", tags=["data sets"], responses=PROBLEMS)
 
