@@ -18,7 +18,7 @@ from mosaic_assets.errors import SourceUnavailableError
 from mosaic_assets.library import publish, staging
 from mosaic_assets.library.merge import merge_rounds
 from mosaic_assets.store.round_reading import read_header
-from mosaic_assets.store.rounds import _KEY, staged_folder
+from mosaic_assets.store.rounds import HEADER_KEY, staged_folder
 from mosaic_assets_tests.library.painted import (
     answering,
     colourful,
@@ -141,7 +141,7 @@ def test_rounds_of_versions_that_made_no_pictures_ahead_are_merged_as_before(hom
         table = pq.read_table(path)
         pq.write_table(
             table.drop_columns(["staged_bytes", "staged_crc32"]).replace_schema_metadata(
-                {_KEY: pq.read_metadata(path).metadata[_KEY]}
+                {HEADER_KEY: pq.read_metadata(path).metadata[HEADER_KEY]}
             ),
             path,
         )
