@@ -17,6 +17,7 @@ from PIL import Image
 from mosaic_assets.core.imaging import check_tiles, decode_tile, encode_jpeg, encode_png
 from mosaic_assets.core.records import Outcome
 from mosaic_assets_tests.conftest import needs_shared_data
+from mosaic_assets_tests.core.png_chunks import chunks_of
 from mosaic_assets_tests.core.real_tiles import jpeg_tiles, real_tiles
 
 MISSING, NOT_AN_IMAGE, WRONG_SIZE = Outcome.MISSING, Outcome.NOT_AN_IMAGE, Outcome.WRONG_SIZE
@@ -277,23 +278,10 @@ def test_pngs_of_real_tiles_lead_back_to_their_pixels() -> None:
         np.testing.assert_array_equal(_by_pillow(body), pixels)
 
 
-def _chunks(body: bytes) -> list[tuple[bytes, bytes]]:
-    """Kinds and contents, the checksums verified by zlib."""
-    at, chunks = 8, []
-    while at < len(body):
-        length, kind = struct.unpack_from(">I4s", body, at)
-        data = body[at + 8 : at + 8 + length]
-        assert struct.unpack_from(">I", body, at + 8 + length)[0] == zlib.crc32(kind + data)
-        chunks.append((kind, data))
-        at += 12 + length
-    assert at == len(body)
-    return chunks
-
-
 def test_a_png_is_strictly_valid() -> None:
     scene = _scene()
     body = encode_png(scene)
-    (first, size), (second, pixels), last = _chunks(body)
+    (first, size), (second, pixels), last = chunks_of(body)
     assert body[:8] == b"\x89PNG\r\n\x1a\n"
     assert (first, size) == (b"IHDR", struct.pack(">IIBBBBB", 256, 256, 8, 2, 0, 0, 0))
     assert last == (b"IEND", b"")

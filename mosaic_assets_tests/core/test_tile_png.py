@@ -19,6 +19,7 @@ from mosaic_assets.core.imaging import decode_tile
 from mosaic_assets.core.tile_png import TilePng
 from mosaic_assets_tests.conftest import needs_shared_data
 from mosaic_assets_tests.core.conftest import need_kernels
+from mosaic_assets_tests.core.png_chunks import chunks_of
 from mosaic_assets_tests.core.real_tiles import real_tiles
 
 
@@ -74,13 +75,8 @@ def test_a_flat_tile_is_small(png: TilePng) -> None:
 
 def test_a_tile_is_strictly_valid(png: TilePng) -> None:
     """Signature, chunks with their checksums, one zlib stream with its own, and the size and kind of the picture."""
-    body, at, chunks = png.encode(_made_up("noise", 3)), 8, []
-    while at < len(body):
-        length, kind = struct.unpack_from(">I4s", body, at)
-        data = body[at + 8 : at + 8 + length]
-        assert struct.unpack_from(">I", body, at + 8 + length)[0] == zlib.crc32(kind + data)
-        chunks.append((kind, data))
-        at += 12 + length
+    body = png.encode(_made_up("noise", 3))
+    chunks = chunks_of(body)
     assert body[:8] == b"\x89PNG\r\n\x1a\n"
     assert [kind for kind, _ in chunks] == [b"IHDR", b"IDAT", b"IEND"]
     assert chunks[0][1] == struct.pack(">IIBBBBB", 256, 256, 8, 2, 0, 0, 0)
