@@ -93,7 +93,6 @@ def judge(
     judged: dict[int, Judgement] = {}
     seen: list[int] = []  # the answers whose pictures stand on the canvas, one after the other
     means: list[NDArray[np.float64]] = []
-    measured = 0
     for index, answer in enumerate(answers):
         if answer.body is None:
             judged[index] = Judgement(answer, answer.outcome or Outcome.NOT_AN_IMAGE, answer.detail)
@@ -103,12 +102,11 @@ def judge(
             judged[index] = Judgement(answer, outcome or Outcome.NOT_AN_IMAGE, detail)
         else:
             seen.append(index)
-            if len(seen) == measured + _MEASURED_AT_ONCE:
-                means.append(mean_rgb(canvas[measured : len(seen)]))
-                measured = len(seen)
+            if len(seen) % _MEASURED_AT_ONCE == 0:
+                means.append(mean_rgb(canvas[len(seen) - _MEASURED_AT_ONCE : len(seen)]))
     if seen:
         images = canvas[: len(seen)]
-        lab = rgb_to_lab(np.concatenate([*means, mean_rgb(images[measured:])]))
+        lab = rgb_to_lab(np.concatenate([*means, mean_rgb(images[len(means) * _MEASURED_AT_ONCE :])]))
         found = _judge_pictures([answers[index] for index in seen], images, lab, tree, full)
         judged.update(zip(seen, found, strict=True))
         for item, image in zip(found, images, strict=True):
