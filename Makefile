@@ -8,7 +8,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 # requirements/*.txt are pinned and hashed; uv, pinned and hashed itself, installs them.
-$(READY): requirements/bootstrap.txt requirements/dev.txt pyproject.toml hatch_build.py mosaic_assets/core/kernels.c
+$(READY): requirements/bootstrap.txt requirements/dev.txt pyproject.toml hatch_build.py mosaic_assets/core/kernels.c mosaic_assets/core/jpegs.c
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mosaic_assets needs Python 3.11 or newer: make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
@@ -51,4 +51,4 @@ lock: $(READY)  ## pin the dependencies anew
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links -c requirements/dev.txt pyproject.toml -o requirements/base.txt
 
 clean:  ## remove what can be made again (never the data home)
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist mosaic_assets/core/kernels-*.so
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist mosaic_assets/core/*.so

@@ -33,7 +33,7 @@ from mosaic_assets.core.tile_png import TilePng
 from mosaic_assets.library.centroids import ensure_centroids
 from mosaic_assets.library.harvest import BATCH
 from mosaic_assets.library.judge import Judgement, assign_buckets
-from mosaic_assets.library.rows import places_of, rows_of
+from mosaic_assets.library.rows import RoundRows
 from mosaic_assets.library.staging import LARGEST_PICTURE, _measured, _take
 from mosaic_assets.settings import Network
 from mosaic_assets.sources.client import HttpClient
@@ -82,9 +82,9 @@ def stages(bodies: list[bytes], folder: Path) -> None:
             continue
 
     def round_file() -> None:
-        writer, places = RoundWriter(folder / "round.parquet"), list(places_of(tiles))
+        writer, rows = RoundWriter(folder / "round.parquet"), RoundRows(tiles)
         for start in range(0, len(tiles), BATCH):
-            writer.append(rows_of(places[start : start + BATCH], judged[start : start + BATCH]))
+            writer.append(rows.of(judged[start : start + BATCH]))
         writer.abandon()
 
     turns = iter(range(4))

@@ -10,6 +10,7 @@ import click
 from mosaic_assets import __version__
 from mosaic_assets.cli import challenges, chips, explore, gallery, grow, library, look, scenes, search, serve, squares
 from mosaic_assets.cli.screen import complain
+from mosaic_assets.core.jpegs import jpegs
 from mosaic_assets.core.kernels import kernels
 from mosaic_assets.errors import MosaicError
 
@@ -19,8 +20,15 @@ EXIT_INTERRUPTED = 130
 
 def _say_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted:
-        made = "compiled" if kernels() else "not compiled: harvests take longer, see docs/dependencies.md"
-        click.echo(f"mosaic {__version__} (kernels: {made})")
+        parts = {"kernels": kernels(), "JPEG in batches": jpegs()}
+        lacking = [name for name, part in parts.items() if not part]
+        advice = (
+            f"; not compiled: {', '.join(lacking)}, so harvests take longer, see docs/dependencies.md"
+            if lacking
+            else ""
+        )
+        compiled = ", ".join(name for name, part in parts.items() if part) or "nothing"
+        click.echo(f"mosaic {__version__} (compiled: {compiled}{advice})")
         context.exit()
 
 
@@ -31,7 +39,7 @@ def _say_version(context: click.Context, _: click.Parameter, wanted: bool) -> No
     expose_value=False,
     is_eager=True,
     callback=_say_version,
-    help="Show the version, and whether its kernels are compiled, and exit.",
+    help="Show the version, and what of it is compiled, and exit.",
 )
 def mosaic() -> None:
     r"""Grow curated satellite-imagery datasets to a coverage target, and keep them honest.

@@ -48,7 +48,11 @@ def mean_rgb(images: NDArray[np.uint8]) -> NDArray[np.float64]:
     array([[0.2, 0.2, 0.2]])
     """
     images, compiled = check_tiles(images), kernels()
-    sums = compiled.box_sums(images) if compiled else _box_sums(images)
+    return mean_of_sums(compiled.box_sums(images) if compiled else _box_sums(images))
+
+
+def mean_of_sums(sums: NDArray[np.uint32]) -> NDArray[np.float64]:
+    """Mean colours of the sums of 64 x 64 box means each: uint32 (n, 3) -> float64 (n, 3), 0..1."""
     return sums / (_SIDE * _SIDE) / 255.0  # the sums are whole numbers, so only the divisions round
 
 

@@ -47,6 +47,8 @@ class Kernels:
         for function in (self._box_sums, self._shrink, self._filter):
             function.restype = None
         self._deflate.restype = _Size
+        self.box_sums_function = ctypes.cast(self._box_sums, _Pointer)
+        """What `box_sums` calls, for other compiled code to call."""
         self._bound = library.mosaic_deflate_bound
         self._bound.argtypes, self._bound.restype = (_Size,), _Size
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import itertools
 import threading
 import time
 from collections import Counter
@@ -29,7 +28,7 @@ from mosaic_assets.library.biomes import find_biome
 from mosaic_assets.library.centroids import BUCKETS, Centroids, load_centroids
 from mosaic_assets.library.judge import Judgement, Keep, hash_of, judge
 from mosaic_assets.library.plan import Plan, plan_round
-from mosaic_assets.library.rows import places_of, rows_of
+from mosaic_assets.library.rows import RoundRows
 from mosaic_assets.library.staging import Stager, staging
 from mosaic_assets.settings import Settings
 from mosaic_assets.sources.limits import map_in_order
@@ -144,7 +143,7 @@ def harvest_round(
 class _Counts:
     def __init__(self) -> None:
         self.outcomes: Counter[str] = Counter()
-        self.buckets: set[int] = set()
+        self.buckets: set[int | None] = set()
         self.bytes = 0
 
 
@@ -215,21 +214,20 @@ def _write(
     stager: Stager | None,
     progress: Progress | None,
 ) -> _Counts:
-    counts, position = _Counts(), 0
+    counts, rows = _Counts(), RoundRows(plan.tiles, stager)
     seen: set[str] = set()
-    places = places_of(plan.tiles)
     for judged in batches:
         batch = _with_hashes_of_repeats(judged, seen)
-        rows = rows_of(list(itertools.islice(places, len(batch))), batch, stager)
-        writer.append(rows)
-        counts.outcomes.update(row["outcome"] for row in rows)
-        counts.buckets.update(item.bucket_id for item in batch if item.bucket_id is not None)
-        counts.bytes += sum(row["bytes"] for row in rows)
-        position += len(batch)
+        columns = rows.of(batch)
+        writer.append(columns)
+        counts.outcomes.update(columns["outcome"])
+        counts.buckets.update(columns["bucket_id"])
+        counts.bytes += sum(columns["bytes"])
         if progress:
             progress(len(batch))
-    if position != len(plan.tiles):
-        raise RuntimeError(f"the source gave {position} answers for {len(plan.tiles)} tiles")  # a bug of the source
+    counts.buckets.discard(None)
+    if rows.made != len(plan.tiles):
+        raise RuntimeError(f"the source gave {rows.made} answers for {len(plan.tiles)} tiles")  # a bug of the source
     return counts
 
 

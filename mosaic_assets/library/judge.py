@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from mosaic_assets.core.colour import mean_rgb, rgb_to_lab
+from mosaic_assets.core.colour import rgb_to_lab
 from mosaic_assets.core.imaging import decode_tile, new_canvas
 from mosaic_assets.core.phash import phash, to_hex
 from mosaic_assets.core.records import Fetched, Outcome, Tile
+from mosaic_assets.core.tile_files import read_tiles
 
 if TYPE_CHECKING:
     from scipy.spatial import cKDTree
@@ -23,8 +24,6 @@ FLAT_HASH = "8000000000000000"
 
 FLAT_HASHES = frozenset({FLAT_HASH, "0000000000000000"})
 """The perceptual hashes of featureless pictures; the second is that of a black one, and of nothing else."""
-
-_MEASURED_AT_ONCE = 4  # decoded pictures that are still in the processor's nearest cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,57 +89,30 @@ def judge(
     """
     if canvas is None:
         canvas = new_canvas(len(answers))
-    judged: dict[int, Judgement] = {}
-    seen: list[int] = []  # the answers whose pictures stand on the canvas, one after the other
-    means: list[NDArray[np.float64]] = []
-    for index, answer in enumerate(answers):
-        if answer.body is None:
-            judged[index] = Judgement(answer, answer.outcome or Outcome.NOT_AN_IMAGE, answer.detail)
+    judged = [Judgement(answer, answer.outcome or Outcome.NOT_AN_IMAGE, answer.detail) for answer in answers]
+    bodies = {index: answer.body for index, answer in enumerate(answers) if answer.body is not None}
+    files = read_tiles([*bodies.values()], canvas)
+    seen = [place for place, problem in enumerate(files.problems) if problem is None]
+    lab = rgb_to_lab(files.means[seen])
+    buckets = dict(zip(seen, assign_buckets(lab, tree).tolist(), strict=True))
+    wanted = [place for place in seen if buckets[place] not in full]
+    codes = dict(zip(wanted, to_hex(phash(canvas[: len(bodies)], wanted)), strict=True))
+    colours = dict(zip(seen, lab.tolist(), strict=True))
+    for place, index in enumerate(bodies):
+        answer = answers[index]
+        if problem := files.problems[place]:
+            judged[index] = Judgement(answer, *problem)
             continue
-        image, outcome, detail = decode_tile(answer.body, canvas[len(seen)])
-        if image is None:
-            judged[index] = Judgement(answer, outcome or Outcome.NOT_AN_IMAGE, detail)
-        else:
-            seen.append(index)
-            if len(seen) % _MEASURED_AT_ONCE == 0:
-                means.append(mean_rgb(canvas[len(seen) - _MEASURED_AT_ONCE : len(seen)]))
-    if seen:
-        images = canvas[: len(seen)]
-        lab = rgb_to_lab(np.concatenate([*means, mean_rgb(images[len(means) * _MEASURED_AT_ONCE :])]))
-        found = _judge_pictures([answers[index] for index in seen], images, lab, tree, full)
-        judged.update(zip(seen, found, strict=True))
-        for item, image in zip(found, images, strict=True):
-            if keep and item.outcome is Outcome.CANDIDATE:
-                keep(item, image)
-    return [judged[index] for index in range(len(answers))]
+        outcome = Outcome.CANDIDATE if place in codes else Outcome.BUCKET_FULL
+        judged[index] = Judgement(
+            answer, outcome, answer.detail, buckets[place], codes.get(place), tuple(colours[place]), files.sha256[place]
+        )
+        if keep and place in codes:
+            keep(judged[index], canvas[place])
+    return judged
 
 
 def hash_of(body: bytes) -> str | None:
     """Perceptual hash of one tile's bytes, 16 hex digits; None where there is no picture."""
     image = decode_tile(body)[0]
     return None if image is None else to_hex(phash(image[None]))[0]
-
-
-def _judge_pictures(
-    answers: Sequence[Fetched],
-    images: NDArray[np.uint8],
-    lab: NDArray[np.float64],
-    tree: cKDTree,
-    full: frozenset[int],
-) -> list[Judgement]:
-    """Judge answers whose pictures and colours are given, one an answer, in the same order."""
-    buckets = assign_buckets(lab, tree).tolist()
-    wanted = [place for place, bucket in enumerate(buckets) if bucket not in full]
-    codes = dict(zip(wanted, to_hex(phash(images, wanted)), strict=True))
-    return [
-        Judgement(
-            answer,
-            Outcome.CANDIDATE if place in codes else Outcome.BUCKET_FULL,
-            answer.detail,
-            bucket,
-            codes.get(place),
-            (colour[0], colour[1], colour[2]),
-            hashlib.sha256(answer.body or b"").hexdigest(),
-        )
-        for place, (answer, bucket, colour) in enumerate(zip(answers, buckets, lab.tolist(), strict=True))
-    ]

@@ -11,12 +11,13 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mosaic_assets.store.arrow_columns import arrow_column
 from mosaic_assets.store.files import publishing
 
 if TYPE_CHECKING:
@@ -24,12 +25,15 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 
-GROUP_ROWS, GROUP_BYTES = 256, 4 << 20
+GROUP_ROWS, GROUP_BYTES = 1024, 4 << 20
 """Rows, and source bytes, at which a row group is full: reading back, bodies included, never needs a whole round in
 memory, while each group costs about a millisecond to write and to read."""
 
 HEADER_KEY = b"mosaic_assets.round"
 """Where a file's metadata hold its header, as JSON."""
+
+Columns = dict[str, list[Any]]
+"""Rows of a round file: the values of each column of `round_schema`, by its name."""
 
 _NAME = re.compile(r"^round-(\d{5})\.parquet$")
 
@@ -122,23 +126,25 @@ class RoundWriter:
 
         self._schema = round_schema()
         self._writer = pq.ParquetWriter(temporary, self._schema, **how_to_write(self._schema))
-        self._rows: list[dict[str, Any]] = []  # of the group that is not full yet
+        self._group: Columns = {name: [] for name in self._schema.names}  # that is not full yet
         self._bytes = 0
         self.finished = False
 
-    def append(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Add rows, in the order of their positions."""
-        self._rows += rows
-        self._bytes += sum(len(row["body"] or b"") for row in rows)
-        if len(self._rows) >= GROUP_ROWS or self._bytes >= GROUP_BYTES:
+    def append(self, rows: Columns) -> None:
+        """Add rows, in the order of their positions: every column of `round_schema`, all of one length."""
+        for name, values in self._group.items():
+            values += rows[name]
+        self._bytes += sum(len(body) for body in rows["body"] if body)
+        if len(self._group["position"]) >= GROUP_ROWS or self._bytes >= GROUP_BYTES:
             self._write_group()
 
     def _write_group(self) -> None:
         import pyarrow as pa
 
-        if self._rows:
-            self._writer.write_table(pa.Table.from_pylist(self._rows, schema=self._schema))
-        self._rows, self._bytes = [], 0
+        if self._group["position"]:
+            columns = [arrow_column(self._group[field.name], field.type) for field in self._schema]
+            self._writer.write_table(pa.Table.from_arrays(columns, schema=self._schema))
+        self._group, self._bytes = {name: [] for name in self._group}, 0
 
     def finish(self, header: RoundHeader) -> None:
         """Write the last rows and the header, and close the file."""

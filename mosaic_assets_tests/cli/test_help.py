@@ -79,5 +79,5 @@ def test_the_version_tells_whether_the_kernels_are_compiled(
     monkeypatch.setattr(sys.modules["mosaic_assets.cli.main"], "kernels", lambda: found)
     result = CliRunner().invoke(mosaic, ["--version"])
     assert result.exit_code == 0
-    assert f"mosaic {__version__} (kernels: " in result.output
+    assert f"mosaic {__version__} (compiled: " in result.output
     assert said in result.output

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import random
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pyarrow.parquet as pq
 import pytest
@@ -38,9 +39,13 @@ def row(position, **given):
     return {**values, "position": position, "z": 8, "x": 1, "y": 2, "outcome": "missing", **given}
 
 
+def columns(rows):
+    return {name: [one[name] for one in rows] for name in round_schema().names}
+
+
 def write(harvest, rows, header=HEADER):
     with writing_round(harvest, header.biome, header.round) as writer:
-        writer.append(rows)
+        writer.append(columns(rows))
         writer.finish(header)
     return round_path(harvest, header.biome, header.round)
 
@@ -76,7 +81,7 @@ def test_any_rows_come_back_in_their_order_whatever_the_batches(tmp_path_factory
     folder = tmp_path_factory.mktemp("rounds")
     with writing_round(folder, "natron", 1) as writer:
         for start in range(0, len(rows), batch):
-            writer.append(rows[start : start + batch])
+            writer.append(columns(rows[start : start + batch]))
         writer.finish(HEADER)
     path = round_path(folder, "natron", 1)
     assert read(path) == rows
@@ -91,7 +96,7 @@ def test_the_bodies_asked_for_come_in_order_whatever_the_row_groups(tmp_path, mo
     bodies = {n: None if n % 3 == 1 else bytes([n] * 5) for n in range(10)}
     with writing_round(tmp_path, "natron", 1) as writer:
         for n, body in bodies.items():
-            writer.append([row(n, body=body)])
+            writer.append(columns([row(n, body=body)]))
         writer.finish(HEADER)
     path = round_path(tmp_path, "natron", 1)
     for wanted in (set(), {0}, {9}, {3, 4, 8}, set(bodies), {11}):
@@ -108,7 +113,7 @@ def test_row_groups_end_at_so_many_rows_or_bytes(tmp_path, monkeypatch):
     path = tmp_path / "natron" / "round-00001.parquet"
     with writing_round(tmp_path, "natron", 1) as writer:
         for position, size in enumerate(sizes):
-            writer.append([row(position, body=bytes(size))])
+            writer.append(columns([row(position, body=bytes(size))]))
         writer.finish(HEADER)
     groups = pq.read_metadata(path)
     assert [groups.row_group(n).num_rows for n in range(groups.num_row_groups)] == [4, 2, 1, 1]
@@ -151,7 +156,7 @@ def test_the_places_of_a_round_are_those_of_its_rows(tmp_path, monkeypatch, grou
     monkeypatch.setattr(rounds, "GROUP_ROWS", group_rows)
     with writing_round(tmp_path, "natron", 1) as writer:
         for n, bucket in enumerate(buckets):
-            writer.append([row(n, x=n, y=2**20 + n, bucket_id=bucket)])
+            writer.append(columns([row(n, x=n, y=2**20 + n, bucket_id=bucket)]))
         writer.finish(HEADER)
     places = read_places(round_path(tmp_path, "natron", 1))
     assert places.dtype == "int64"
@@ -180,6 +185,30 @@ def test_reading_and_slimming_a_round_does_not_wait_for_pandas(tmp_path):
     subprocess.run([sys.executable, "-c", READING, path], check=True)
 
 
+WRITING = """
+import json, sys
+from pathlib import Path
+from mosaic_assets.store.rounds import RoundHeader, round_schema, writing_round
+with writing_round(Path(sys.argv[1]), "natron", 1) as writer:
+    row = {**dict.fromkeys(round_schema().names), "position": 0, "x": 7, "detail": "é", "mean_l": 0.5, "body": b"bytes"}
+    writer.append({name: [value, value] for name, value in row.items()})
+    writer.finish(RoundHeader(**json.loads(sys.argv[2])))
+assert not {"pandas", "pyarrow.compute"} & sys.modules.keys()
+"""
+
+
+def test_writing_a_round_does_not_wait_for_pandas_either(tmp_path):
+    subprocess.run([sys.executable, "-c", WRITING, tmp_path, json.dumps(asdict(HEADER))], check=True)
+    one, other = read(round_path(tmp_path, "natron", 1))
+    assert one == other == row(0, z=None, y=None, outcome=None, x=7, detail="é", mean_l=0.5, body=b"bytes")
+
+
+def test_a_number_that_does_not_fit_its_column_is_refused(tmp_path):
+    with pytest.raises(OverflowError):
+        write(tmp_path, [row(2**31)])
+    assert not list((tmp_path / "natron").glob("*.parquet"))
+
+
 def test_a_published_round_is_not_written_again(tmp_path):
     path = write(tmp_path, [row(0)])
     before = path.read_bytes()
@@ -190,13 +219,13 @@ def test_a_published_round_is_not_written_again(tmp_path):
 
 def test_a_round_whose_body_fails_or_never_finishes_is_not_published(tmp_path):
     with pytest.raises(ZeroDivisionError), writing_round(tmp_path, "natron", 1) as writer:
-        writer.append([row(0)])
+        writer.append(columns([row(0)]))
         raise ZeroDivisionError
     with (
         pytest.raises(RuntimeError, match=r"without RoundWriter.finish"),
         writing_round(tmp_path, "natron", 1) as writer,
     ):
-        writer.append([row(0)])
+        writer.append(columns([row(0)]))
     assert list((tmp_path / "natron").iterdir()) == []
 
 
