@@ -69,15 +69,13 @@ static int decode(struct jpeg_decompress_struct *file, struct failing *failing, 
         jpeg_abort_decompress(file);
         return 0;
     }
+    JSAMPROW rows[SIDE];
+    for (int row = 0; row < SIDE; row++)
+        rows[row] = picture + row * ROW;
     file->out_color_space = JCS_RGB;
     jpeg_start_decompress(file);
-    while (file->output_scanline < SIDE) {
-        JSAMPROW rows[SIDE];
-        JDIMENSION next = file->output_scanline;
-        for (JDIMENSION row = next; row < SIDE; row++)
-            rows[row - next] = picture + row * ROW;
-        jpeg_read_scanlines(file, rows, SIDE - next);
-    }
+    while (file->output_scanline < SIDE)
+        jpeg_read_scanlines(file, rows + file->output_scanline, SIDE - file->output_scanline);
     jpeg_finish_decompress(file);
     return 1;
 }

@@ -35,13 +35,16 @@ FOR_EACH_PROCESSOR void mosaic_box_sums(const uint8_t *images, size_t n, uint32_
 {
     for (size_t tile = 0; tile < n; tile++) {
         const uint8_t *rows = images + tile * TILE;
-        uint16_t four[ROW + 9] = {0}; /* sums of four bytes of a column */
-        uint16_t means[ROW] = {0};    /* of 64 boxes above each other, at most 64 * 255; every twelfth byte begins a box */
+        uint16_t four[ROW + 3] = {0};  /* sums of four bytes of a column */
+        uint16_t eight[ROW + 6] = {0}; /* of four bytes of two neighbouring columns */
+        uint16_t means[ROW] = {0};     /* of 64 boxes above each other, at most 64 * 255; every twelfth byte begins a box */
         for (int y = 0; y < SIDE; y += 4, rows += 4 * ROW) {
             for (int i = 0; i < ROW; i++)
                 four[i] = (uint16_t)(rows[i] + rows[ROW + i] + rows[2 * ROW + i] + rows[3 * ROW + i]);
             for (int i = 0; i < ROW; i++)
-                means[i] = (uint16_t)(means[i] + ((four[i] + four[i + 3] + four[i + 6] + four[i + 9] + 8) >> 4));
+                eight[i] = (uint16_t)(four[i] + four[i + 3]);
+            for (int i = 0; i < ROW; i++)
+                means[i] = (uint16_t)(means[i] + ((eight[i] + eight[i + 6] + 8) >> 4));
         }
         for (int channel = 0; channel < 3; channel++) {
             uint32_t sum = 0;
@@ -65,9 +68,12 @@ enum {
 
 INLINE void grey_of(const uint8_t *row, int16_t *grey)
 {
-    for (int x = 0; x < SIDE; x++) { /* 38470 would not fit 16 bits; twice green does */
-        int16_t red = row[3 * x], green = (int16_t)(2 * row[3 * x + 1]), blue = row[3 * x + 2];
-        grey[x] = (int16_t)((19595 * red + 19235 * green + 7471 * blue + 32768) >> 16);
+    for (int x = 0; x < SIDE; x++) { /* (19595 red + 38470 green + 7471 blue + 32768) >> 16, in words of 16 bits */
+        uint16_t red = row[3 * x], green = row[3 * x + 1], blue = row[3 * x + 2];
+        uint16_t high = (uint16_t)(76 * red + 150 * green + 29 * blue); /* of the weights' upper bytes */
+        uint16_t low = (uint16_t)(139 * red + 70 * green + 47 * blue);  /* of the lower ones */
+        uint16_t carry = (uint16_t)(((low >> 1) + 16384) >> 7);         /* (low + 32768) >> 8 without overflow */
+        grey[x] = (int16_t)((uint16_t)(high + carry) >> 8);
     }
 }
 

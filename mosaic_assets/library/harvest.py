@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -201,7 +201,7 @@ def _with_hashes_of_repeats(batch: list[Judgement], seen: set[str]) -> list[Judg
     hashed = []
     for item in batch:
         repeats = item.sha256 in seen and item.phash is None and item.fetched.body is not None
-        hashed.append(replace(item, phash=hash_of(item.fetched.body or b"")) if repeats else item)
+        hashed.append(item._replace(phash=hash_of(item.fetched.body or b"")) if repeats else item)
         if item.sha256:
             seen.add(item.sha256)
     return hashed

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +25,7 @@ FLAT_HASHES = frozenset({FLAT_HASH, "0000000000000000"})
 """The perceptual hashes of featureless pictures; the second is that of a black one, and of nothing else."""
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(NamedTuple):
     """What is known of a planned tile after fetching and judging; colour fields are None where there was no picture."""
 
     fetched: Fetched
@@ -89,8 +87,12 @@ def judge(
     """
     if canvas is None:
         canvas = new_canvas(len(answers))
-    judged = [Judgement(answer, answer.outcome or Outcome.NOT_AN_IMAGE, answer.detail) for answer in answers]
     bodies = {index: answer.body for index, answer in enumerate(answers) if answer.body is not None}
+    judged = {
+        index: Judgement(answer, answer.outcome or Outcome.NOT_AN_IMAGE, answer.detail)
+        for index, answer in enumerate(answers)
+        if index not in bodies
+    }
     files = read_tiles([*bodies.values()], canvas)
     seen = [place for place, problem in enumerate(files.problems) if problem is None]
     lab = rgb_to_lab(files.means[seen])
@@ -109,7 +111,7 @@ def judge(
         )
         if keep and place in codes:
             keep(judged[index], canvas[place])
-    return judged
+    return [judged[index] for index in range(len(answers))]
 
 
 def hash_of(body: bytes) -> str | None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from mosaic_assets.core.records import Outcome
@@ -20,8 +20,7 @@ HOSTS = 16
 """Servers of which one run remembers what it needs for every tile."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What came of one request, after all retries.
 
     ``outcome`` is ``None`` for a body that may be a picture, else as in `Fetched`; ``unreachable`` marks a
@@ -32,7 +31,7 @@ class Answer:
     outcome: Outcome | None
     detail: str = ""
     body: bytes = b""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = MappingProxyType({})
     """Those that are used, by their names in lower case."""
     unreachable: bool = False
     unusable: bool = False

@@ -13,8 +13,8 @@ import io
 import ssl
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from types import MappingProxyType
+from typing import Any, Generic, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -34,12 +34,11 @@ _LOST = "connection lost"
 Key = TypeVar("Key")
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """What came back for one request: a status with its header and body, or why nothing usable did."""
 
     status: int = 0
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = MappingProxyType({})
     """Those of `USED`, by their names in lower case."""
     body: bytes | None = b""
     """None: larger than allowed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 import hatch_build
 from mosaic_assets.core.colour import mean_rgb
@@ -134,3 +136,32 @@ def test_what_a_compiler_refuses_is_quoted(compiled: Kernels, tmp_path: Path) ->
     source.write_text("this is no C")
     assert "error" in hatch_build.compiled(source, tmp_path / "kernels.so")
     assert [path.name for path in tmp_path.iterdir()] == ["kernels.c"]
+
+
+GREYS = """
+#include "{source}"
+
+/* Every green and blue beside one red: grey of 65,536 pixels. */
+void greys(uint8_t red, int16_t *out)
+{{
+    uint8_t row[ROW];
+    for (int green = 0; green < 256; green++) {{
+        for (int blue = 0; blue < 256; blue++)
+            row[3 * blue] = red, row[3 * blue + 1] = (uint8_t)green, row[3 * blue + 2] = (uint8_t)blue;
+        grey_of(row, out + 256 * green);
+    }}
+}}
+"""
+
+
+def test_grey_of_every_colour_is_pillows(compiled: Kernels, tmp_path: Path) -> None:
+    source = tmp_path / "greys.c"
+    source.write_text(GREYS.format(source=SOURCE))
+    assert hatch_build.compiled(source, tmp_path / "greys.so") == ""
+    greys = ctypes.CDLL(str(tmp_path / "greys.so")).greys
+    out, colours = np.empty((256, 256), np.int16), np.empty((256, 256, 3), np.uint8)
+    colours[..., 1], colours[..., 2] = np.arange(256)[:, None], np.arange(256)
+    for red in range(256):
+        greys(ctypes.c_uint8(red), ctypes.c_void_p(out.ctypes.data))
+        colours[..., 0] = red
+        assert (out == np.asarray(Image.fromarray(colours).convert("L"))).all(), red
