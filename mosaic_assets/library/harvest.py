@@ -119,7 +119,7 @@ def harvest_round(
         room = _room(settings)
         full = frozenset((room <= 0).nonzero()[0].tolist())
         # Published first, staged pictures second: without their round they are nothing.
-        stager = stack.enter_context(staging(settings, name, plan.round, len(plan.tiles), room))
+        stager = stack.enter_context(staging(settings, name, plan.round, plan.tiles, room))
         writer = stack.enter_context(writing_round(settings.harvest, name, plan.round))
         judged = judge_in_order(answers, centroids, full, settings.workers, stager.offer if stager else None)
         with contextlib.closing(judged):

@@ -4,9 +4,10 @@ A staged picture is a head start and nothing else. The round's file still holds 
 each staged picture has and their CRC: a merge moves it into its bucket if it is that very file, and makes the picture of
 the source bytes where it is not. So the library is the same, to the byte, whatever was staged, lost or damaged.
 
-Staged is at most what the buckets have room for, and one picture of each hash in a bucket; so much disk, some 125 kB a
-picture, an unmerged round takes beside its file. The pictures of a harvest stand in a hidden folder of its own until its
-round is published, then in ``round-00001.staged`` until the merge, which removes what it did not take.
+Staged is what the buckets have room for, and one picture of each hash in a bucket, or a few more where tiles were judged out of
+their order; so much disk, some 125 kB a picture, an unmerged round takes beside its file. The pictures of a harvest stand in a
+hidden folder of its own until its round is published, then in ``round-00001.staged`` until the merge, which removes what it did
+not take.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import os
 import shutil
 import threading
 from collections.abc import Container, Generator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,6 +37,9 @@ from mosaic_assets.store.rounds import staged_folder
 DISK_CALLS = 8
 """Pictures handed to the disk at a time: their threads wait for it, and it makes what comes together durable together."""
 
+ON_THE_WAY = 32
+"""Encoded pictures in memory, at most: while a slow disk has so many, encoding waits."""
+
 LARGEST_PICTURE = 3 * TILE_SIZE * TILE_SIZE + (1 << 14)
 """Bytes that a picture of noise takes; there must be room for so many of each planned tile, or nothing is staged."""
 
@@ -53,18 +57,21 @@ class Stager:
     Parameters
     ----------
     folder : where the pictures go; made with the first of them.
+    tiles : of the round, in the order of the plan.
     room : int64 (buckets,), how many more tiles each bucket may hold.
     chosen : how pictures are stored.
     """
 
-    def __init__(self, folder: Path, room: NDArray[np.int64], chosen: TileFormat) -> None:
+    def __init__(self, folder: Path, tiles: Sequence[Tile], room: NDArray[np.int64], chosen: TileFormat) -> None:
         self._folder, self._chosen = folder, chosen
+        self._positions = {tile: position for position, tile in enumerate(tiles)}
         self._room = room.copy()
-        self._known: set[tuple[int | None, str | None]] = set()
-        self._written: dict[Tile, Future[Staged | None]] = {}
+        self._first: dict[tuple[int | None, str | None], int] = {}  # position of the first of each hash in a bucket
+        self._last: dict[int | None, int] = {}  # of the last in a bucket
+        self._staged: dict[Tile, Staged] = {}
         self._lock, self._own = threading.Lock(), threading.local()
         self._disk = ThreadPoolExecutor(DISK_CALLS, thread_name_prefix="stage")
-        self._waiting = threading.BoundedSemaphore(2 * DISK_CALLS)  # so many encoded pictures are in memory
+        self._waiting = threading.BoundedSemaphore(ON_THE_WAY)
         self._made = self._refused = False
 
     def offer(self, item: Judgement, image: NDArray[np.uint8]) -> None:
@@ -74,14 +81,14 @@ class Stager:
         if not hasattr(self._own, "png"):
             self._own.png = TilePng()
         content = store_as(image, b"", self._chosen, self._own.png)
-        self._waiting.acquire()
         tile = item.fetched.tile
-        self._written[tile] = self._disk.submit(self._write, _name(tile, f".{self._chosen}"), content)
+        self._staged[tile] = _measured(content)
+        self._waiting.acquire()
+        self._disk.submit(self._write, _name(tile, f".{self._chosen}"), content)
 
     def staged(self, tile: Tile) -> Staged | None:
-        """What was staged of a tile, once the disk holds it; None where nothing was."""
-        future = self._written.pop(tile, None)
-        return future.result() if future else None
+        """What is being staged of a tile; None where nothing is. A file that the disk then refuses, the merge makes anew."""
+        return self._staged.pop(tile, None)
 
     def close(self) -> None:
         """Wait for the disk."""
@@ -90,40 +97,45 @@ class Stager:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def _expects(self, item: Judgement) -> bool:
-        """Whether a candidate's bucket has room besides what is staged of it, and none of the same hash is."""
-        key = (item.bucket_id, item.phash)
+        """Whether a merge, which goes by position, would keep a candidate, as far as those say that were offered before.
+
+        Threads judge batches side by side: one that lies before what is staged already may take the place of that.
+        """
+        bucket, position = item.bucket_id, self._positions[item.fetched.tile]
+        key = (bucket, item.phash)
         with self._lock:
-            if self._refused or key in self._known or self._room[item.bucket_id] <= 0:
+            if self._refused or self._first.get(key, position) < position:
                 return False
-            self._known.add(key)
-            self._room[item.bucket_id] -= 1
+            if self._room[bucket] <= 0 and self._last.get(bucket, -1) < position:
+                return False
+            self._first[key] = position
+            self._last[bucket] = max(self._last.get(bucket, -1), position)
+            self._room[bucket] -= 1
         return True
 
-    def _write(self, name: str, content: bytes) -> Staged | None:
+    def _write(self, name: str, content: bytes) -> None:
         try:
             if not self._refused:
                 if not self._made:
                     self._folder.mkdir(exist_ok=True)
                     self._made = True
                 write_durably(self._folder / name, content)
-                return _measured(content)
         except OSError:  # a full disk, say: what is staged may not take the room that the round itself needs
             self._refused = True
             shutil.rmtree(self._folder, ignore_errors=True)
         finally:
             self._waiting.release()
-        return None
 
 
 @contextlib.contextmanager
 def staging(
-    settings: Settings, biome: str, number: int, planned: int, room: NDArray[np.int64]
+    settings: Settings, biome: str, number: int, tiles: Sequence[Tile], room: NDArray[np.int64]
 ) -> Generator[Stager | None]:
     """Stage pictures of a round; the body publishes it. When the body raises, they go.
 
     Parameters
     ----------
-    planned : tiles of the round.
+    tiles : of the round, in the order of the plan.
     room : int64 (buckets,), how many more tiles each bucket may hold.
 
     Yields
@@ -134,11 +146,11 @@ def staging(
     chosen = TileFormat(settings.tile_format)
     sweep(folder.with_name("round-*.staged"))
     free = shutil.disk_usage(make_folder(folder.parent)).free
-    if chosen is TileFormat.SOURCE or free < planned * LARGEST_PICTURE:
+    if chosen is TileFormat.SOURCE or free < len(tiles) * LARGEST_PICTURE:
         yield None
         return
     temporary = temporary_beside(folder)
-    stager = Stager(temporary, room, chosen)
+    stager = Stager(temporary, tiles, room, chosen)
     try:
         yield stager
         stager.close()

@@ -10,16 +10,21 @@ import subprocess
 import sys
 from collections import namedtuple
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from mosaic_assets.core.imaging import encode_png
+from mosaic_assets.core.records import Fetched, Outcome, Tile
+from mosaic_assets.core.storage import TileFormat
 from mosaic_assets.errors import SourceUnavailableError
 from mosaic_assets.library import publish, staging
+from mosaic_assets.library.judge import Judgement
 from mosaic_assets.library.merge import merge_rounds
 from mosaic_assets.store.round_reading import read_header
 from mosaic_assets.store.rounds import HEADER_KEY, staged_folder
 from mosaic_assets_tests.library.painted import (
+    MOMENT,
     answering,
     colourful,
     everything,
@@ -216,6 +221,34 @@ def test_a_disk_that_refuses_them_ends_the_making_and_frees_what_they_took(
     assert report.outcomes == {"candidate": 30}
     assert sum(path.stat().st_size for path in home.harvest.rglob("*staged*/*")) == 0
     agrees(home, expected)
+
+
+def judged(position, bucket, phash):
+    tile = Tile(position, 0, 12)
+    return Judgement(Fetched(tile, b"", None, MOMENT), Outcome.CANDIDATE, "", bucket, phash, (1.0, 2.0, 3.0))
+
+
+@pytest.mark.parametrize(
+    ("offers", "wanted"),
+    [
+        ([(0, 7, "a"), (1, 7, "b"), (2, 7, "c")], [0, 1]),  # there is room for two
+        ([(1, 7, "b"), (2, 7, "c"), (0, 7, "a")], [0, 1, 2]),  # the merge will keep 0 and 1; 2 was there when they came
+        ([(1, 7, "b"), (2, 7, "c"), (3, 7, "d")], [1, 2]),
+        ([(0, 7, "a"), (1, 7, "a"), (2, 7, "b")], [0, 2]),  # one of each hash
+        ([(1, 7, "a"), (0, 7, "a")], [0, 1]),  # of which the merge keeps the first
+        ([(0, 7, "a"), (1, 8, "a")], [0]),  # no room in bucket 8
+    ],
+    ids=str,
+)
+def test_what_is_staged_is_what_a_merge_will_keep_in_whatever_order_it_is_judged(tmp_path, offers, wanted):
+    room = np.zeros(10, np.int64)
+    room[7] = 2
+    stager = staging.Stager(tmp_path / "staged", [Tile(x, 0, 12) for x in range(4)], room, TileFormat.PNG)
+    for offer in offers:
+        stager.offer(judged(*offer), np.zeros((256, 256, 3), np.uint8))
+    stager.close()
+    assert sorted(int(path.name.split("-")[1]) for path in (tmp_path / "staged").iterdir()) == wanted
+    assert [x for x in range(4) if stager.staged(Tile(x, 0, 12))] == wanted
 
 
 def test_a_harvest_that_fails_leaves_none(new_home):
