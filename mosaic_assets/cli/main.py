@@ -17,18 +17,14 @@ from mosaic_assets.errors import MosaicError
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
 
+SLOWER = "harvests take longer, see docs/dependencies.md"
+
 
 def _say_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted:
         parts = {"kernels": kernels(), "JPEG in batches": jpegs()}
-        lacking = [name for name, part in parts.items() if not part]
-        advice = (
-            f"; not compiled: {', '.join(lacking)}, so harvests take longer, see docs/dependencies.md"
-            if lacking
-            else ""
-        )
-        compiled = ", ".join(name for name, part in parts.items() if part) or "nothing"
-        click.echo(f"mosaic {__version__} (compiled: {compiled}{advice})")
+        lacking = ", ".join(name for name, part in parts.items() if not part)
+        click.echo(f"mosaic {__version__} ({f'not compiled: {lacking}; {SLOWER}' if lacking else 'all compiled'})")
         context.exit()
 
 

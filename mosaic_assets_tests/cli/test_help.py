@@ -72,12 +72,18 @@ def test_an_unknown_command_names_the_help() -> None:
     assert said.exit_code == 2 and "No such command 'grow'" in said.output and "--help" in said.output
 
 
-@pytest.mark.parametrize(("found", "said"), [(object(), "compiled)"), (None, "not compiled: harvests take longer")])
-def test_the_version_tells_whether_the_kernels_are_compiled(
-    found: object, said: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys.modules["mosaic_assets.cli.main"], "kernels", lambda: found)
+@pytest.mark.parametrize(
+    ("lacking", "said"),
+    [
+        ([], "(all compiled)"),
+        (["jpegs"], "(not compiled: JPEG in batches; harvests take longer"),
+        (["kernels", "jpegs"], "(not compiled: kernels, JPEG in batches; harvests take longer"),
+    ],
+)
+def test_the_version_tells_what_is_compiled(lacking: list[str], said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("kernels", "jpegs"):
+        found = None if name in lacking else object()
+        monkeypatch.setattr(sys.modules["mosaic_assets.cli.main"], name, lambda found=found: found)
     result = CliRunner().invoke(mosaic, ["--version"])
     assert result.exit_code == 0
-    assert f"mosaic {__version__} (compiled: " in result.output
-    assert said in result.output
+    assert f"mosaic {__version__} {said}" in result.output
