@@ -18,8 +18,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from unittest import mock
 
-import numpy as np
-
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.support.real_tiles import real_tiles
@@ -69,10 +67,10 @@ def stages(bodies: list[bytes], folder: Path) -> None:
     from threadpoolctl import threadpool_limits
 
     centroids, _ = ensure_centroids(folder / "mosaic_library", 1)
-    tree, canvas, means = centroids.tree(), new_canvas(BATCH), np.zeros((BATCH, 3))
+    tree, canvas = centroids.tree(), new_canvas(BATCH)
     for place, body in enumerate(bodies[:BATCH]):
         decode_tile(body, canvas[place])
-    means[:] = mean_rgb(canvas)
+    means = mean_rgb(canvas)
     tiles = [Tile(16_000 + number, 11_000, 15) for number in range(len(bodies))]
     judged = [
         Judgement(Fetched(tile, body, None, datetime.now(UTC)), Outcome.CANDIDATE, "", 1, "0" * 16, (1.0, 2.0, 3.0), "a" * 64)
